@@ -1,0 +1,1 @@
+"""The editor language: commands, grammar, editor; tasks and how they are made."""
