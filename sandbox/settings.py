@@ -1,0 +1,48 @@
+"""Settings of the sandbox fleet, composed into the run configuration by the cluster room."""
+
+from dataclasses import dataclass
+
+from redline.sandbox.records import Limits
+
+
+@dataclass(kw_only=True)
+class SandboxSettings:
+    """Fleet size, isolation and limits."""
+
+    actors: int = 1
+    """Sandbox actors in the cluster."""
+    workers_per_actor: int = 2
+    """Fork servers in each actor."""
+    num_cpus: float = 1.0
+    """CPUs that each actor asks Ray for."""
+    min_tier: str = "seccomp"
+    """Weakest isolation to run under: `namespaces`, `landlock`, `seccomp`, or `none`, which also
+    needs `allow_unsafe`. The strongest that a machine gives is used; below this, it is refused."""
+    max_tier: str = "namespaces"
+    """Strongest isolation to try, for comparisons and tests."""
+    allow_unsafe: bool = False
+    """Let `min_tier: none` run untrusted programs without isolation."""
+    cpu_seconds: float = 2.0
+    wall_seconds: float = 20.0
+    memory_mib: int = 256
+    output_bytes: int = 65_536
+    result_bytes: int = 262_144
+    recycle_after: int = 2_000
+    """Executions after which a fork server is replaced."""
+    max_retries: int = 3
+    """Retries of an execution after an infrastructure error."""
+    max_queued: int = 10_000
+    """Executions that may wait in one pool; more are sent away at once, to another actor."""
+    health_check_seconds: float = 30.0
+    """Time between trials of idle fork servers; 0 turns them off."""
+
+
+def limits_of(settings: SandboxSettings) -> Limits:
+    """The limits that these settings put on every execution."""
+    return Limits(
+        cpu_seconds=settings.cpu_seconds,
+        wall_seconds=settings.wall_seconds,
+        memory_mib=settings.memory_mib,
+        output_bytes=settings.output_bytes,
+        result_bytes=settings.result_bytes,
+    )
