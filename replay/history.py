@@ -1,0 +1,130 @@
+"""The durable side of the ledger: which events the journals keep and how they are replayed.
+
+`journal.log` has commits, drops and rewinds; `retired.log` the groups whose data was deleted,
+because their ids must still be refused. Opening a long journal shortens it to one rewind.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from redline.replay import identity
+from redline.replay.cursor import Cursor
+from redline.replay.errors import JournalError
+from redline.replay.files import write_atomically
+from redline.replay.journal import Journal, encode_line, read_journal
+from redline.replay.ledger import GroupEntry, Ledger
+from redline.replay.records import DropReason
+from redline.replay.sequences import SequenceSet
+
+_SHORTEN_AT = 1_000
+_REMEMBERED_LEASES = 256
+
+
+def apply_entry(entry: dict[str, Any], ledger: Ledger, path: Path) -> None:
+    """Apply one line of `journal.log`; raises `JournalError` naming `path` if it is unknown."""
+    match entry:
+        case {"op": "commit", "ranges": ranges}:
+            ledger.committed.update(SequenceSet(ranges))
+        case {"op": "drop", "reason": reason, "ranges": ranges}:
+            ledger.drop(SequenceSet(ranges), DropReason(reason))
+        case {"op": "rewind", "cursor": cursor}:
+            ledger.rewind(Cursor.from_fields(cursor))
+        case _:
+            raise JournalError(f"{path}: unknown entry {entry!r}; a newer redline wrote it?")
+
+
+def retired_groups(entries: Iterable[dict[str, Any]]) -> Iterator[GroupEntry]:
+    """Every group that the lines of `retired.log` name."""
+    for entry in entries:
+        for sequence, group_id, trajectories in entry["groups"]:
+            yield GroupEntry(
+                sequence=sequence,
+                group_id=group_id,
+                trajectories=trajectories,
+                oldest_version=-1,
+            )
+
+
+def read_ledger(path: Path) -> Ledger:
+    """What the journals of the store at `path` tell, without writing or locking anything.
+
+    Its groups have no entries yet. Raises `JournalError` as opening the store would.
+    """
+    ledger = Ledger()
+    for entry in retired_groups(read_journal(path / identity.RETIRED)[0]):
+        ledger.retire(entry)
+    journal = path / identity.JOURNAL
+    for line in read_journal(journal)[0]:
+        apply_entry(line, ledger, journal)
+    return ledger
+
+
+class History:
+    """Journals of one store."""
+
+    def __init__(self, path: Path, store_id: str) -> None:
+        """Open both journals; raises `JournalError` when one is damaged in the middle."""
+        self._store_id = store_id
+        self._journal = Journal(path / identity.JOURNAL)
+        self._retired = Journal(path / identity.RETIRED)
+        self._committed_leases: OrderedDict[str, None] = OrderedDict()
+
+    def retired_groups(self) -> Iterator[GroupEntry]:
+        """Every group that was retired."""
+        return retired_groups(self._retired.entries)
+
+    def replay(self, ledger: Ledger) -> None:
+        """Bring an empty ledger to the state that the journal tells."""
+        for entry in self._journal.entries:
+            apply_entry(entry, ledger, self._journal.path)
+            if entry["op"] == "commit":
+                self._remember(entry["lease"])
+            elif entry["op"] == "rewind":
+                self._committed_leases.clear()
+        if len(self._journal.entries) > _SHORTEN_AT:
+            self._shorten(ledger)
+
+    def is_committed(self, lease_id: str) -> bool:
+        """Whether this lease was committed lately."""
+        return lease_id in self._committed_leases
+
+    def committed(self, lease_id: str, sequences: Sequence[int]) -> None:
+        """Keep a commit."""
+        ranges = SequenceSet.of(sorted(sequences)).ranges()
+        self._journal.append({"op": "commit", "lease": lease_id, "ranges": ranges})
+        self._remember(lease_id)
+
+    def dropped(self, sequences: Sequence[int], reason: DropReason) -> None:
+        """Keep a drop."""
+        ranges = SequenceSet.of(sorted(sequences)).ranges()
+        self._journal.append({"op": "drop", "reason": reason, "ranges": ranges})
+
+    def rewound(self, cursor: Cursor) -> None:
+        """Keep a rewind."""
+        self._journal.append({"op": "rewind", "cursor": asdict(cursor)})
+        self._committed_leases.clear()
+
+    def retired(self, entries: Sequence[GroupEntry]) -> None:
+        """Keep that groups were deleted; called before their file goes."""
+        groups = [[entry.sequence, entry.group_id, entry.trajectories] for entry in entries]
+        self._retired.append({"op": "retire", "groups": groups})
+
+    def close(self) -> None:
+        """Close the files."""
+        self._journal.close()
+        self._retired.close()
+
+    def _remember(self, lease_id: str) -> None:
+        self._committed_leases[lease_id] = None
+        if len(self._committed_leases) > _REMEMBERED_LEASES:
+            self._committed_leases.popitem(last=False)
+
+    def _shorten(self, ledger: Ledger) -> None:
+        path = self._journal.path
+        self._journal.close()
+        fields = asdict(ledger.cursor(self._store_id))
+        write_atomically(path, encode_line({"op": "rewind", "cursor": fields}))
+        self._journal = Journal(path)

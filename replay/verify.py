@@ -1,0 +1,118 @@
+"""Checking a whole store: every byte of every segment, every id, every journal line."""
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import pyarrow as pa
+
+from redline.replay import identity
+from redline.replay.errors import JournalError, SchemaVersionError, SegmentError
+from redline.replay.history import read_ledger
+from redline.replay.segment import CORRUPT_SUFFIX, Segment, SegmentName, list_segments
+from redline.replay.sequences import SequenceSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What a check of a store found."""
+
+    path: str
+    segments: int
+    groups: int
+    trajectories: int
+    nbytes: int
+    problems: tuple[str, ...]
+    """One line each, naming the file; empty when the store is sound."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def verify_store(path: str | PathLike[str]) -> VerifyReport:
+    """Check checksums, schema, Arrow structure, unique ids, gaps and journals; changes nothing.
+
+    Raises `StoreError` when there is no store at `path`.
+    """
+    root = Path(path)
+    identity.read_store_id(root)
+    check = _Check()
+    directory = root / identity.SEGMENTS
+    for file in list_segments(directory):
+        check.segment(file)
+    for file in list_segments(directory, CORRUPT_SUFFIX):
+        check.problems.append(f"{file}: quarantined; its groups are lost to training")
+        check.account_for(file)
+    try:
+        ledger = read_ledger(root)
+    except JournalError as error:
+        check.problems.append(str(error))
+    else:
+        check.gaps(directory, ledger.retired)
+    return VerifyReport(
+        path=str(root),
+        segments=check.segments,
+        groups=len(check.seen),
+        trajectories=check.trajectories,
+        nbytes=check.nbytes,
+        problems=tuple(check.problems),
+    )
+
+
+class _Check:
+    """Counts and complaints while the segments are read."""
+
+    def __init__(self) -> None:
+        self.segments = 0
+        self.trajectories = 0
+        self.nbytes = 0
+        self.seen: dict[str, str] = {}
+        self.numbers = SequenceSet()
+        self.elsewhere = SequenceSet()
+        self.problems: list[str] = []
+
+    def segment(self, file: Path) -> None:
+        self.segments += 1
+        self.nbytes += file.stat().st_size
+        try:
+            segment = Segment(file)
+            for sequence, batch in segment.numbered():
+                self._group(file, sequence, batch)
+        except (SegmentError, SchemaVersionError) as error:
+            self.problems.append(str(error))
+            self.account_for(file)
+
+    def account_for(self, file: Path) -> None:
+        """Do not call the groups of a bad file missing too."""
+        name = SegmentName.parse(file.name)
+        if name is not None and name.groups:
+            self.elsewhere.add_range(name.first, name.stop - 1)
+
+    def _group(self, file: Path, sequence: int, batch: pa.RecordBatch) -> None:
+        try:
+            batch.validate(full=True)
+        except pa.ArrowInvalid as error:
+            self.problems.append(f"{file}, group {sequence}: {error}")
+        if sequence in self.numbers:
+            self.problems.append(f"{file}: another segment has group number {sequence} too")
+        self.numbers.add_range(sequence, sequence)
+        self.trajectories += batch.num_rows
+        for group_id in sorted(set(batch.column("group_id").to_pylist())):
+            if group_id in self.seen:
+                self.problems.append(f"{file}: group {group_id} is in {self.seen[group_id]} too")
+            self.seen[group_id] = file.name
+
+    def gaps(self, directory: Path, retired: SequenceSet) -> None:
+        """Complain of numbers that neither a segment nor retention accounts for."""
+        known = retired.copy()
+        known.update(self.numbers)
+        known.update(self.elsewhere)
+        expected = 0
+        for first, last in known.ranges():
+            if first > expected:
+                self.problems.append(
+                    f"{directory}: groups numbered {expected} to {first - 1} are missing"
+                )
+            expected = last + 1
