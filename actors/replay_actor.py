@@ -1,0 +1,109 @@
+"""The replay store as a process of its own, with leases that wait until there is enough."""
+
+import asyncio
+from pathlib import Path
+
+from redline.replay.cursor import Cursor
+from redline.replay.records import TrajectoryGroup
+from redline.replay.settings import ReplaySettings
+from redline.replay.store import ReplayStore
+from redline.replay.store_records import Lease, StoreStats
+
+
+class ReplayActor:
+    """Owns a ReplayStore; a plain class that the cluster room makes a Ray actor.
+
+    All calls run on one event loop, so the store is never entered twice at once.
+    """
+
+    def __init__(self, path: str | Path, settings: ReplaySettings | None = None) -> None:
+        settings = settings or ReplaySettings()
+        self._store = ReplayStore(
+            Path(path),
+            groups_per_segment=settings.groups_per_segment,
+            lease_seconds=settings.lease_seconds,
+        )
+        self._changed = asyncio.Condition()
+
+    async def append(self, group: TrajectoryGroup) -> bool:
+        """Store a group unless its id is there already; says whether it was new."""
+        new = self._store.append(group)
+        await self._wake()
+        return new
+
+    async def seal(self) -> None:
+        """Make every appended group durable."""
+        self._store.seal()
+
+    async def lease(
+        self,
+        count: int,
+        *,
+        min_version: int | None = None,
+        deadline_s: float = 0.0,
+        partial: bool = False,
+    ) -> Lease | None:
+        """Lend the `count` oldest groups, waiting up to `deadline_s` seconds for enough of them.
+
+        None when the deadline passed; the caller knows whom it was waiting for. With `partial`,
+        what is there at the deadline is lent, if anything is.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + deadline_s
+        async with self._changed:
+            while True:
+                lease = self._store.lease(count, min_version=min_version)
+                remaining = end - loop.time()
+                if lease is not None:
+                    return lease
+                if remaining <= 0:
+                    break
+                await _wait(self._changed, remaining)
+        return self._store.lease(count, min_version=min_version, partial=True) if partial else None
+
+    async def commit(self, lease_id: str) -> None:
+        """Mark the groups of a lease as trained on, durably."""
+        self._store.commit(lease_id)
+
+    async def release(self, lease_id: str) -> None:
+        """Give the groups of a lease back."""
+        self._store.release(lease_id)
+        await self._wake()
+
+    async def cursor(self) -> Cursor:
+        """What is committed and dropped now, for a checkpoint to keep."""
+        return self._store.cursor()
+
+    async def rewind(self, cursor: Cursor) -> None:
+        """Go to the state of a checkpoint."""
+        self._store.rewind(cursor)
+        await self._wake()
+
+    async def compact(self, *, keep_committed: int, before: Cursor | None = None) -> int:
+        """Delete old segments whose groups are all trained on; returns the bytes freed."""
+        return self._store.compact(keep_committed=keep_committed, before=before)
+
+    async def group_ids(self) -> frozenset[str]:
+        """Ids of all groups that were ever appended."""
+        return self._store.group_ids()
+
+    async def stats(self) -> StoreStats:
+        """How many groups are in which state."""
+        return self._store.stats()
+
+    async def close(self) -> None:
+        """Seal what is buffered and close the store."""
+        self._store.close()
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+async def _wait(changed: asyncio.Condition, seconds: float) -> None:
+    """Wait for a change, or until the time is up."""
+    try:
+        async with asyncio.timeout(seconds):
+            await changed.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,64 @@
+"""Settings of the rollout side, composed into the run configuration by `redline.cluster.config`."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(kw_only=True)
+class SamplingSettings:
+    """How commands are sampled."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_command_tokens: int = 64
+    seed: int | None = None
+
+
+@dataclass(kw_only=True)
+class AnswerSettings:
+    """Budgets of an attempt that writes the whole program at once."""
+
+    answer_tokens: int = 512
+    """Tokens of the program."""
+    thinking_tokens: int = 0
+    """Tokens of free text before it, as far as the context has room; 0 answers directly."""
+
+
+@dataclass(kw_only=True)
+class EngineSettings:
+    """What the vLLM engine of each sampler is started with."""
+
+    dtype: str = "auto"
+    max_model_len: int = 2048
+    max_num_seqs: int = 256
+    kv_cache_gib: float = 1.0
+    """Size of the KV cache on CPU engines."""
+    gpu_memory_utilization: float = 0.85
+    """Share of GPU memory on CUDA engines."""
+    enforce_eager: bool = False
+    omp_threads: int = 1
+    """OpenMP threads of a CPU engine."""
+    tensor_parallel_size: int = 1
+    keep_kv_cache: bool = False
+    """Whether episodes that run during a weight push keep the keys and values of their contexts.
+
+    Off, every running context is computed anew with the new weights: exact, and on small models as
+    much work as sampling a third of a batch. On, later tokens of these episodes attend to keys and
+    values of older weights, at most as old as the episode's group; log-probabilities are always
+    those that were sampled from. Groups that start after the push are exact either way."""
+
+
+@dataclass(kw_only=True)
+class RolloutSettings:
+    """The sampler fleet and its episodes."""
+
+    samplers: int = 1
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    concurrent_episodes: int = 128
+    """Episodes that one sampler runs at once."""
+    group_size: int = 8
+    max_turns: int = 10
+    probe_tolerance: float = 1e-3
+    """Largest accepted difference of probe log-probabilities after a weight push (float32)."""
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
