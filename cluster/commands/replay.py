@@ -1,0 +1,142 @@
+"""`redline replay`: look into a trajectory store, also while a run writes to it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from redline.cluster.commands.tasks import refuse_existing
+from redline.cluster.errors import UserError, WorkFailed, one_line
+from redline.cluster.output import emit_json, say
+
+if TYPE_CHECKING:
+    from redline.replay.records import Trajectory, TrajectoryGroup
+
+app = typer.Typer(help="Look into a trajectory store.", no_args_is_help=True)
+
+Store = Annotated[Path, typer.Argument(help="A run's folder, or a store itself.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command("ls")
+def ls(store: Store, json: Json = False) -> None:
+    """List the groups of a store."""
+    from redline.replay.catalog import read_catalog
+
+    with _told():
+        catalog = read_catalog(store_folder(store))
+    if json:
+        from redline.replay.to_json import catalog_to_json
+
+        emit_json(catalog_to_json(catalog))
+        return
+    from rich.console import Console
+
+    from redline.replay.render_catalog import render_catalog
+
+    Console().print(render_catalog(catalog))
+
+
+@app.command("show")
+def show(
+    store: Store,
+    name: Annotated[str, typer.Argument(help="Id of a trajectory or of a group.")],
+    json: Json = False,
+) -> None:
+    """Show a trajectory turn by turn as coloured diffs, or a group's samples side by side."""
+    from redline.replay.catalog import find_group, find_trajectory
+    from redline.replay.errors import StoreError
+
+    folder = store_folder(store)
+    with _told():
+        try:
+            found = find_trajectory(folder, name)
+        except StoreError:
+            group = find_group(folder, name)
+            _show_group(group, json)
+            return
+    _show_trajectory(found, json)
+
+
+@app.command("verify")
+def verify(store: Store, json: Json = False) -> None:
+    """Check every byte of a store; exit status 1 when something is wrong."""
+    from redline.replay.verify import verify_store
+
+    with _told():
+        report = verify_store(store_folder(store))
+    if json:
+        from redline.replay.to_json import report_to_json
+
+        emit_json(report_to_json(report))
+    else:
+        from rich.console import Console
+
+        from redline.replay.render_catalog import render_report
+
+        Console().print(render_report(report))
+    if not report.ok:
+        raise WorkFailed(f"{report.path}: {len(report.problems)} problems")
+
+
+@app.command("export")
+def export(
+    store: Store,
+    output: Annotated[Path, typer.Argument(help="Parquet file to write; it must not exist.")],
+    json: Json = False,
+) -> None:
+    """Write all trajectories to one Parquet file."""
+    from redline.replay.export import export_parquet
+
+    refuse_existing(output)
+    with _told():
+        rows = export_parquet(store_folder(store), output)
+    if json:
+        emit_json({"trajectories": rows, "output": str(output)})
+    else:
+        say(f"{rows} trajectories written to {output}")
+
+
+def store_folder(path: Path) -> Path:
+    """The store itself, or the one inside a run's folder."""
+    inside = path / "replay"
+    return inside if inside.is_dir() else path
+
+
+def _show_trajectory(trajectory: "Trajectory", json: bool) -> None:
+    from rich.console import Console
+
+    from redline.replay.render import render_trajectory
+    from redline.replay.to_json import trajectory_to_json
+
+    if json:
+        emit_json(trajectory_to_json(trajectory))
+    else:
+        Console().print(render_trajectory(trajectory))
+
+
+def _show_group(group: "TrajectoryGroup", json: bool) -> None:
+    from rich.console import Console
+
+    from redline.replay.render import render_group
+    from redline.replay.to_json import group_to_json
+
+    if json:
+        emit_json(group_to_json(group))
+    else:
+        Console().print(render_group(group))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the store complains of into one line: 2 for a wrong path or id, 1 for damage."""
+    from redline.replay.errors import ReplayError, StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise UserError(one_line(error)) from error
+    except ReplayError as error:
+        raise WorkFailed(one_line(error)) from error

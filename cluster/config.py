@@ -1,0 +1,145 @@
+"""The schema of a run: one dataclass tree, composed of the settings of every room.
+
+Nothing here imports an engine, so a configuration can be read, checked and printed anywhere.
+`redline.cluster.load` merges presets, files and overrides onto this schema.
+"""
+
+from dataclasses import dataclass, field
+
+from redline.actors.settings import RolloutSettings
+from redline.dsl.settings import CorruptionSettings, PromptSettings, RewardSettings
+from redline.learner.settings import LearnerSettings, SftSettings, TinyModelSettings
+from redline.replay.settings import ReplaySettings
+from redline.sandbox.settings import SandboxSettings
+
+DEMO_POLICY = "demo_policy"
+"""Name of the starting policy that comes with the package."""
+
+
+@dataclass(kw_only=True)
+class TaskSettings:
+    """Where tasks come from: the built-in generator, or task files."""
+
+    train_file: str | None = None
+    """Tasks to train on: a task file, MBPP, HumanEvalFix or failing programs, by path, bucket URL
+    or `hf:NAME`; null generates tasks. Of references alone, tasks are made by random edits."""
+    heldout_file: str | None = None
+    """Tasks to evaluate on, likewise."""
+    train_split: str | None = None
+    """Split of `train_file`; null takes all that are not for evaluation, which are refused."""
+    heldout_split: str | None = None
+    """Split of `heldout_file`; null takes `test` if there is one, else all."""
+    strict: bool = False
+    """Refuse files of which a reference fails its tests, instead of dropping such tasks."""
+    train_count: int = 2000
+    """Generated tasks to train on, and those made from references."""
+    heldout_count: int = 400
+    """Generated tasks whose reference programs are never trained on, and those made from
+    references."""
+    heldout_family_count: int = 112
+    """Generated tasks of whole families that are never trained on."""
+    edits_min: int = 1
+    edits_max: int = 5
+    families: list[str] = field(default_factory=list)
+    """Families of the generated training and held-out tasks; empty means all."""
+    corruption: CorruptionSettings = field(default_factory=CorruptionSettings)
+    seed: int = 0
+    """Seed of the generator; the seed of the run only orders the tasks."""
+
+
+@dataclass(kw_only=True)
+class EvalSettings:
+    """The held-out evaluation before and after training."""
+
+    tasks: int = 512
+    """Held-out tasks; 0 leaves the evaluations out."""
+    samples: int = 4
+    """Episodes per task of the sampled arm."""
+    max_turns: int = 8
+    temperature: float = 1.0
+    """Temperature of the sampled arm; the greedy arm has 0."""
+    answer_tokens: int = 512
+    """Budget of a whole program in the arms `direct` and `thinking` of `redline eval`."""
+    thinking_tokens: int = 1024
+    """Budget of the free text before it in the arm `thinking`, as far as the context has room."""
+
+
+@dataclass(kw_only=True)
+class RaySettings:
+    """The Ray cluster that a run joins or starts."""
+
+    address: str | None = None
+    """Address of a running cluster; null starts a local one that ends with the run."""
+    num_cpus: int | None = None
+    """CPUs that a local cluster announces; null counts the machine's."""
+    object_store_mib: int = 256
+
+
+@dataclass(kw_only=True)
+class DeadlineSettings:
+    """Seconds after which a wait is given up, naming who kept it waiting."""
+
+    start: float = 600.0
+    """Start of one worker, its imports and compilation included."""
+    group: float = 600.0
+    """All episodes of one group."""
+    batch: float = 900.0
+    """Until enough groups for one optimizer step are stored."""
+    step: float = 900.0
+    push: float = 120.0
+    """Delivery and proof of new weights."""
+    checkpoint: float = 300.0
+    stop: float = 12.0
+    """Orderly end of all workers, before they are killed."""
+
+
+@dataclass(kw_only=True)
+class RunConfig:
+    """Everything that decides a training run."""
+
+    name: str
+    """Name of the run and of its directory."""
+    seed: int = 0
+    model: str = DEMO_POLICY
+    """Folder or hub name of the starting policy; `demo_policy` is the one in the package."""
+    run_root: str = "runs"
+    steps: int = 100
+    """Optimizer steps."""
+    max_seconds: float = 0.0
+    """Time from the start of the command after which no further step is begun, so that a slow
+    machine ends in time too; 0 means no limit. A resumed run has this time again."""
+    max_staleness: int = 1
+    """Weight versions that a trained token may be behind; 0 is fully synchronous."""
+    checkpoint_every: int = 20
+    """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    tasks: TaskSettings = field(default_factory=TaskSettings)
+    prompt: PromptSettings = field(default_factory=PromptSettings)
+    reward: RewardSettings = field(default_factory=RewardSettings)
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    replay: ReplaySettings = field(default_factory=ReplaySettings)
+    eval: EvalSettings = field(default_factory=EvalSettings)
+    ray: RaySettings = field(default_factory=RaySettings)
+    deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
+
+
+@dataclass(kw_only=True)
+class SftConfig:
+    """Everything that decides a supervised warm start on demonstrations."""
+
+    name: str
+    seed: int = 0
+    model: str | None = None
+    """Folder of the model to tune; null makes one of the shape in `tiny`."""
+    demonstrations: str | None = None
+    """File of `redline tasks demos` (.arrow or .jsonl) to learn from; null makes demonstrations of
+    `tasks.train_file`, or of built-in tasks."""
+    output: str = "policies/sft"
+    """Folder that the trained policy is written to, loadable by `from_pretrained`."""
+    tiny: TinyModelSettings = field(default_factory=TinyModelSettings)
+    sft: SftSettings = field(default_factory=SftSettings)
+    tasks: TaskSettings = field(default_factory=TaskSettings)
+    prompt: PromptSettings = field(default_factory=PromptSettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)

@@ -1,0 +1,282 @@
+"""The main loop of a run.
+
+    tasks ──▶ samplers ──groups──▶ store ──lease──▶ learner ──▶ weights v+1 ──▶ samplers
+      ▲                                               │
+      └──────────── credits, given back by ◀──────────┘ commit and push
+
+Groups are sampled all the time, as many as there are credits (`credits.py`); each finished group
+makes room for the next. The loop itself takes one batch after the other: lease, train, commit,
+push, checkpoint. The commit comes before the push, so a stored token of version v+1 proves that
+the batch which made v+1 was committed.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from redline.cluster.checkpoints import Checkpoints
+from redline.cluster.config import DeadlineSettings
+from redline.cluster.credits import Credits
+from redline.cluster.errors import WorkFailed
+from redline.cluster.ports import Learner, Lease, Observer, Samplers, Store
+from redline.cluster.records import Position, StepReport
+from redline.cluster.task_order import TaskOrder, group_id
+from redline.replay.records import (
+    StepResult,
+    TrajectoryGroup,
+    TrajectoryStatus,
+    WeightReceipt,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How far a run goes, and how often it saves."""
+
+    steps: int
+    checkpoint_every: int
+    deadlines: DeadlineSettings
+    ends_at: float = math.inf
+    """Time of the monotonic clock, seconds, from which on no step is begun."""
+
+
+class Controller:
+    """Drives samplers, store and learner until the plan is done or a stop is asked for."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        samplers: Samplers,
+        store: Store,
+        learner: Learner,
+        observer: Observer,
+        checkpoints: Checkpoints,
+        credits: Credits,
+        order: TaskOrder,
+        todo: Iterator[int],
+        position: Position,
+    ) -> None:
+        self.plan = plan
+        self.samplers = samplers
+        self.store = store
+        self.learner = learner
+        self.observer = observer
+        self.checkpoints = checkpoints
+        self.credits = credits
+        self.order = order
+        self.todo = todo
+        self.step = position.step
+        self.version = position.weight_version
+        self._saved_step = position.step
+        self._rollouts: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+        self._idle = IdleClock()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ask the loop to checkpoint and end, without waiting for groups in flight."""
+        self._stopping = True
+        self._changed.set()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the plan's last step is done or its time is up."""
+        return self.step >= self.plan.steps or time.monotonic() >= self.plan.ends_at
+
+    async def run(self) -> None:
+        """Train until the plan ends; raises WorkFailed naming what failed or was late."""
+        self._idle.take()  # what came before the loop is not its idleness
+        try:
+            while not (self._stopping or self.finished):
+                self._start_groups()
+                await self._train_one_batch()
+            if self.step > self._saved_step:
+                await self._checkpoint()
+        finally:
+            await self._cancel_rollouts()
+
+    async def replay(self, batches: int) -> None:
+        """Train the batches that were committed after the checkpoint again, in their order.
+
+        Nothing is sampled or pushed meanwhile: a resumed run first arrives at the version that it
+        had reached, so that a version number never means two different sets of weights at once.
+        """
+        for _ in range(batches):
+            if not self._stopping:
+                await self._train_one_batch(push=False)
+
+    async def publish(self) -> list[WeightReceipt]:
+        """Push the learner's weights to all samplers and adopt their version."""
+        update = await self.learner.weight_update()
+        deadline = self.plan.deadlines.push
+        receipts = await in_time(self.samplers.push(update), deadline, "push of new weights")
+        self.version = update.version
+        return receipts
+
+    async def _train_one_batch(self, *, push: bool = True) -> None:
+        """Lease, train, commit, push, report, checkpoint."""
+        began = time.monotonic()
+        lease = await self._lease()
+        if lease is None:  # a stop was asked for
+            return
+        leased = time.monotonic()
+        result = await self._train(lease)
+        trained = time.monotonic()
+        receipts = await self._adopt(result, push=push)
+        ended = time.monotonic()
+        self.credits.consume(len(lease.groups))
+        self.step += 1
+        report = StepReport(
+            result=result,
+            receipts=tuple(receipts),
+            in_flight=len(self.credits.in_flight),
+            truncated_rate=_truncated_rate(lease.groups),
+            seconds_generation=_mean_seconds(lease.groups),
+            rollouter_idle_ratio=self._idle.take() / max(ended - began, 1e-9),
+            seconds_wait=leased - began,
+            seconds_train=trained - leased,
+            seconds_push=ended - trained,
+            seconds_total=ended - began,
+        )
+        self.observer.on_step(report)
+        if self.step % self.plan.checkpoint_every == 0:
+            await self._checkpoint()
+
+    async def _lease(self) -> Lease | None:
+        """Wait for a batch that leaves nothing behind which would be too old for the next."""
+        deadline = time.monotonic() + self.plan.deadlines.batch
+        while not self.credits.batch_ready(self.version):
+            self._raise_failure()
+            if self._stopping:
+                return None
+            await self._wait_for_change(deadline)
+        oldest = self.credits.min_version(self.version)
+        lease = await self.store.lease(self.credits.groups_per_step, oldest)
+        if lease is None:
+            raise WorkFailed(
+                f"the store holds {self.credits.stored} untrained groups, but lent none for step "
+                f"{self.step + 1} with weights of version {oldest} or newer"
+            )
+        return lease
+
+    async def _train(self, lease: Lease) -> StepResult:
+        deadline = self.plan.deadlines.step
+        step = self.learner.train_step(lease.groups)
+        result = await in_time(step, deadline, f"optimizer step {self.step + 1}")
+        await self.store.commit(lease.lease_id)
+        return result
+
+    async def _adopt(self, result: StepResult, *, push: bool) -> list[WeightReceipt]:
+        """Let the samplers follow the learner, unless its weights did not change."""
+        if push and result.weight_version != self.version:
+            return await self.publish()
+        self.version = result.weight_version
+        return []
+
+    def _start_groups(self) -> None:
+        """Start a group for each free credit."""
+        for _ in range(self.credits.free):
+            number = next(self.todo)
+            name = group_id(number)
+            self.credits.start(name, self.version)
+            rollout = asyncio.create_task(self._roll_out(number, name), name=name)
+            rollout.add_done_callback(self._on_rollout_end)
+            self._rollouts[name] = rollout
+        self._idle.set(idle=not self._rollouts)
+
+    async def _roll_out(self, number: int, name: str) -> None:
+        episodes = self.samplers.roll_out(self.order.task(number), name)
+        await in_time(episodes, self.plan.deadlines.group, f"group {name}")
+
+    def _on_rollout_end(self, rollout: asyncio.Task[None]) -> None:
+        if not rollout.cancelled() and rollout.exception() is None:
+            del self._rollouts[rollout.get_name()]
+            self.credits.arrive(rollout.get_name())
+            self._idle.set(idle=not self._rollouts)
+        self._changed.set()
+
+    def _raise_failure(self) -> None:
+        """Raise what ended a group for good, if anything did."""
+        for rollout in self._rollouts.values():
+            if rollout.done() and not rollout.cancelled():
+                rollout.result()
+
+    async def _wait_for_change(self, deadline: float) -> None:
+        """Sleep until a group ends or a stop is asked for; raise WorkFailed at the deadline."""
+        self._changed.clear()
+        left = deadline - time.monotonic()
+        try:
+            await asyncio.wait_for(self._changed.wait(), max(0.0, left))
+        except TimeoutError as error:
+            slow = ", ".join(sorted(self.credits.in_flight)[:5]) or "none in flight"
+            raise WorkFailed(
+                f"step {self.step + 1} waited {self.plan.deadlines.batch:.0f} s for "
+                f"{self.credits.groups_per_step} groups and has {self.credits.stored}; "
+                f"still running: {slow} (deadlines.batch)"
+            ) from error
+
+    async def _checkpoint(self) -> None:
+        """Save the learner with the place in the store that its weights have seen."""
+        began = time.monotonic()
+        position = Position(
+            step=self.step,
+            weight_version=self.version,
+            store_cursor=await self.store.cursor(),
+        )
+        saving = self.checkpoints.save(self.learner, position)
+        deadline = self.plan.deadlines.checkpoint
+        await in_time(saving, deadline, f"checkpoint of step {self.step}")
+        self._saved_step = self.step
+        await self.store.forget_before(self.checkpoints.oldest_cursor())
+        self.observer.on_checkpoint(self.step, time.monotonic() - began)
+
+    async def _cancel_rollouts(self) -> None:
+        for rollout in self._rollouts.values():
+            rollout.cancel()
+        await asyncio.gather(*self._rollouts.values(), return_exceptions=True)
+        self._rollouts.clear()
+
+
+class IdleClock:
+    """Adds up the seconds in which nothing was being sampled."""
+
+    def __init__(self) -> None:
+        self._since: float | None = time.monotonic()
+        self._sum = 0.0
+
+    def set(self, *, idle: bool) -> None:
+        """Tell whether nothing is being sampled from now on."""
+        now = time.monotonic()
+        if self._since is not None:
+            self._sum += now - self._since
+        self._since = now if idle else None
+
+    def take(self) -> float:
+        """The sum so far; it starts again at 0."""
+        self.set(idle=self._since is not None)
+        total, self._sum = self._sum, 0.0
+        return total
+
+
+def _truncated_rate(groups: Sequence[TrajectoryGroup]) -> float:
+    episodes = [t for group in groups for t in group.trajectories]
+    return sum(t.status is TrajectoryStatus.TRUNCATED for t in episodes) / max(len(episodes), 1)
+
+
+def _mean_seconds(groups: Sequence[TrajectoryGroup]) -> float:
+    episodes = [t for group in groups for t in group.trajectories]
+    return sum(t.seconds for t in episodes) / max(len(episodes), 1)
+
+
+async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
+    """Await `work`; raise WorkFailed naming `what` when it takes longer than `seconds`."""
+    try:
+        return await asyncio.wait_for(work, seconds)
+    except TimeoutError as error:
+        raise WorkFailed(f"{what}: no answer after {seconds:.0f} s") from error

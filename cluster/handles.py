@@ -1,0 +1,241 @@
+"""Ray actor handles behind the protocols that the other rooms know.
+
+What Ray raises is turned into what those protocols promise: a lost sandbox is an
+InfrastructureError, everything else that ends the work a WorkFailed naming the worker.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from redline.actors.errors import StartError
+from redline.actors.settings import AnswerSettings, SamplingSettings
+from redline.cluster.errors import UserError, WorkFailed, one_line
+from redline.dsl.tasks import RepairTask
+from redline.replay.cursor import Cursor
+from redline.replay.records import StepResult, TrajectoryGroup, WeightReceipt, WeightUpdate
+from redline.replay.store_records import Lease, StoreStats
+from redline.sandbox.records import (
+    ExecutionRequest,
+    InfrastructureError,
+    IsolationRefused,
+    Verdict,
+)
+
+T = TypeVar("T")
+_ATTEMPTS = 3
+"""Samplers that a group is offered before the run gives up on it."""
+
+
+def reason(error: BaseException) -> str:
+    """What really happened, in one line, without the remote traceback."""
+    if isinstance(error, RayTaskError) and error.cause is not None:
+        return f"{type(error.cause).__name__}: {one_line(error.cause)}"
+    return one_line(error).partition(" The actor is dead because")[0]
+
+
+async def answer(worker: str, call: Awaitable[T]) -> T:
+    """Await a worker's answer; raises WorkFailed naming it when it fails or is lost.
+
+    An engine that cannot start with its settings, a model that is not there, or a sandbox that
+    lacks isolation is a UserError.
+    """
+    try:
+        return await call
+    except RayTaskError as error:
+        if isinstance(error.cause, StartError | FileNotFoundError | IsolationRefused):
+            raise UserError(f"{worker}: {one_line(error.cause)}") from error
+        raise WorkFailed(f"{worker} failed: {reason(error)}") from error
+    except RayError as error:
+        raise WorkFailed(f"{worker} was lost: {reason(error)}") from error
+
+
+class RaySandboxes:
+    """A SandboxClient over all sandbox actors; pickled into every sampler."""
+
+    def __init__(self, handles: Sequence[Any], *, client: str) -> None:
+        """`client` is the sampler's name: in each actor, samplers take turns."""
+        self._client = client
+        self._handles = list(handles)
+        self._load = [0] * len(self._handles)
+
+    async def run(self, request: ExecutionRequest) -> Verdict:
+        """Run one request on the least busy actor."""
+        (outcome,) = await self.run_many([request])
+        if isinstance(outcome, InfrastructureError):
+            raise outcome
+        return outcome
+
+    async def run_many(
+        self, requests: Sequence[ExecutionRequest]
+    ) -> list[Verdict | InfrastructureError]:
+        """Run a batch on the least busy actor; raises InfrastructureError when it is lost."""
+        index = min(range(len(self._handles)), key=self._load.__getitem__)
+        self._load[index] += len(requests)
+        try:
+            return await self._handles[index].run_many.remote(requests, client=self._client)
+        except RayError as error:
+            raise InfrastructureError(f"sandbox {index}: {reason(error)}") from error
+        finally:
+            self._load[index] -= len(requests)
+
+
+class RayStore:
+    """The store behind a replay actor."""
+
+    def __init__(self, handle: Any, *, keep_committed: int) -> None:
+        self.handle = handle
+        self._keep = keep_committed
+
+    async def lease(self, count: int, min_version: int) -> Lease | None:
+        """Take groups that are there already."""
+        call = self.handle.lease.remote(count, min_version=min_version)
+        return await answer("replay store", call)
+
+    async def commit(self, lease_id: str) -> None:
+        """Record that a lease was trained on."""
+        await answer("replay store", self.handle.commit.remote(lease_id))
+
+    async def cursor(self) -> Cursor:
+        """What is committed and dropped."""
+        return await answer("replay store", self.handle.cursor.remote())
+
+    async def rewind(self, cursor: Cursor) -> None:
+        """Go back to a checkpoint's cursor."""
+        await answer("replay store", self.handle.rewind.remote(cursor))
+
+    async def stats(self) -> StoreStats:
+        """Counts of groups by state."""
+        return await answer("replay store", self.handle.stats.remote())
+
+    async def group_ids(self) -> frozenset[str]:
+        """Ids of all stored groups."""
+        return await answer("replay store", self.handle.group_ids.remote())
+
+    async def forget_before(self, oldest: Cursor | None) -> None:
+        """Delete trained groups beyond those that are kept to be looked at."""
+        call = self.handle.compact.remote(keep_committed=self._keep, before=oldest)
+        await answer("replay store", call)
+
+
+class RayLearner:
+    """The learner behind an actor."""
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+
+    async def train_step(self, groups: Sequence[TrajectoryGroup]) -> StepResult:
+        """One optimizer step."""
+        return await answer("learner", self.handle.train_step.remote(list(groups)))
+
+    async def weight_update(self) -> WeightUpdate:
+        """All weights as they are now."""
+        return await answer("learner", self.handle.weight_update.remote())
+
+    async def save_checkpoint(self, folder: Path) -> None:
+        """Write a checkpoint."""
+        await answer("learner", self.handle.save_checkpoint.remote(str(folder.resolve())))
+
+    async def load_checkpoint(self, folder: Path) -> None:
+        """Go back to a checkpoint."""
+        await answer("learner", self.handle.load_checkpoint.remote(str(folder.resolve())))
+
+
+class RaySampler:
+    """One sampler behind an actor; its groups are not stored."""
+
+    def __init__(self, name: str, handle: Any) -> None:
+        self._name = name
+        self._handle = handle
+
+    async def sample_group(
+        self,
+        task: RepairTask,
+        *,
+        group_id: str,
+        group_size: int | None = None,
+        sampling: SamplingSettings | None = None,
+        max_turns: int | None = None,
+        answering: AnswerSettings | None = None,
+    ) -> TrajectoryGroup:
+        """Run some episodes of one task."""
+        call = self._handle.sample_group.remote(
+            task,
+            group_id=group_id,
+            group_size=group_size,
+            sampling=sampling,
+            max_turns=max_turns,
+            answering=answering,
+        )
+        return await answer(self._name, call)
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """One sampler and how busy it is."""
+
+    name: str
+    handle: Any
+    groups: int = 0
+    lost: str = ""
+
+
+class RaySamplers:
+    """All samplers; each group goes to the least busy one that is sound."""
+
+    def __init__(self, handles: dict[str, Any], replay: Any) -> None:
+        self._workers = [_Worker(name, handle) for name, handle in handles.items()]
+        self._replay = replay
+
+    async def roll_out(self, task: RepairTask, group_id: str) -> None:
+        """Sample a group and store it; the trajectories never pass through the driver."""
+        for _ in range(_ATTEMPTS):
+            worker = self._least_busy()
+            worker.groups += 1
+            try:
+                group = worker.handle.sample_group.remote(task, group_id=group_id)
+                await self._replay.append.remote(group)
+                return
+            except RayError as error:
+                await self._examine(worker, error, group_id)
+            finally:
+                worker.groups -= 1
+        raise WorkFailed(f"group {group_id} of task {task.task_id} failed {_ATTEMPTS} times")
+
+    def each(self) -> list["RaySampler"]:
+        """Every sound sampler by itself, for evaluation."""
+        return [RaySampler(w.name, w.handle) for w in self._workers if not w.lost]
+
+    async def push(self, update: WeightUpdate) -> list[WeightReceipt]:
+        """Deliver weights to every sampler at once; raises WorkFailed if one cannot prove them."""
+        shared = ray.put(update)
+        calls = [answer(w.name, w.handle.update_weights.remote(shared)) for w in self._workers]
+        return list(await asyncio.gather(*calls))
+
+    def _least_busy(self) -> _Worker:
+        sound = [worker for worker in self._workers if not worker.lost]
+        if not sound:
+            causes = "; ".join(f"{worker.name}: {worker.lost}" for worker in self._workers)
+            raise WorkFailed(f"no sampler is left ({causes}); go on with --resume")
+        return min(sound, key=lambda worker: worker.groups)
+
+    async def _examine(self, worker: _Worker, error: RayError, group_id: str) -> None:
+        """Decide whether a failed group was the sampler's fault; if the store's, give up."""
+        try:
+            health = await asyncio.wait_for(worker.handle.health.remote(), 10.0)
+        except (RayActorError, TimeoutError):
+            worker.lost = reason(error)
+            return
+        if not health.ok:
+            worker.lost = health.problem
+        elif isinstance(error, RayActorError):
+            raise WorkFailed(f"replay store was lost with group {group_id}: {reason(error)}") from (
+                error
+            )
+        elif isinstance(error, RayTaskError):
+            raise WorkFailed(f"group {group_id} on {worker.name}: {reason(error)}") from error

@@ -1,0 +1,181 @@
+"""Ray: starting or joining a cluster, and turning plain classes into actors.
+
+This module, `ray_ports.py` and `handles.py` are the only ones that import ray.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+
+from redline.cluster.config import RunConfig
+from redline.cluster.errors import UserError, WorkFailed, one_line
+from redline.cluster.ray_ports import chosen_agent_ports
+from redline.cluster.resources import Offer, check_placeable, local_cpus, needs_of
+
+_MIB = 2**20
+_STARTS = 2
+_COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+_QUIET = {
+    # What a run of one driver does not need, and what would only take cores from it.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_agent_register_timeout_ms": "300000",  # a busy machine may need longer than 30 s
+    "RAY_enable_metrics_collection": "0",
+    "RAY_event_stats": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_task_events_report_interval_ms": "0",
+}
+
+
+class Cluster:
+    """A connection to Ray for the length of a run."""
+
+    def __init__(self, config: RunConfig, logs: Path) -> None:
+        """Start a local cluster or join the configured one.
+
+        Raises UserError when there is none at the address or it lacks the resources.
+        """
+        self._logs = logs if config.ray.address is None else None
+        _connect(config)
+        try:
+            check_placeable(needs_of(config), _offers())
+        except BaseException:
+            self.stop()
+            raise
+
+    def actor(
+        self,
+        cls: type,
+        *,
+        name: str,
+        num_cpus: float,
+        num_gpus: float = 0.0,
+        threads: int = 1,
+        concurrency: int | None = None,
+        arguments: dict[str, Any],
+    ) -> Any:
+        """Make an actor of a plain class; returns its handle at once.
+
+        `concurrency` is the number of calls that an asynchronous actor runs at once.
+        """
+        options: dict[str, Any] = {
+            "name": name,
+            "namespace": f"redline-{os.getpid()}",
+            "num_cpus": num_cpus,
+            "num_gpus": num_gpus,
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(max(1, threads))}},
+        }
+        if concurrency is not None:
+            options["max_concurrency"] = concurrency
+        log = None if self._logs is None else str(self._logs / f"{name}.log")
+        return ray.remote(_logged(cls)).options(**options).remote(_log=log, **arguments)
+
+    def stop(self) -> None:
+        """Leave the cluster; a local one ends."""
+        ray.shutdown()
+
+    async def stop_within(self, seconds: float) -> None:
+        """Leave the cluster, but wait no longer than this for its processes to end."""
+        leaving = threading.Thread(target=ray.shutdown, name="leave-ray", daemon=True)
+        leaving.start()
+        deadline = time.monotonic() + seconds
+        while leaving.is_alive() and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+
+
+def _connect(config: RunConfig) -> None:
+    address = config.ray.address
+    with _stdout_kept_for_results():
+        if address is None:
+            _start_local(config)
+            return
+        try:
+            ray.init(address=address, **_COMMON)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"no Ray cluster at ray.address={address}: {one_line(error)}; start one with "
+                "`ray start --head` or leave ray.address null for a local one"
+            ) from error
+
+
+def _start_local(config: RunConfig) -> None:
+    """Start a cluster of this machine's own; a second time if something went wrong."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    before = set(psutil.Process().children(recursive=True))
+    for attempt in range(_STARTS):
+        try:
+            with chosen_agent_ports():
+                ray.init(
+                    num_cpus=local_cpus(config),
+                    object_store_memory=config.ray.object_store_mib * _MIB,
+                    include_dashboard=False,
+                    **_COMMON,
+                )
+        except Exception as error:
+            ray.shutdown()
+            for process in set(psutil.Process().children(recursive=True)) - before:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            if attempt + 1 == _STARTS:
+                raise WorkFailed(f"Ray did not start: {one_line(error)}") from error
+        else:
+            return
+
+
+def _offers() -> list[Offer]:
+    """Free resources of every live node."""
+    from ray._private.state import available_resources_per_node
+
+    free = available_resources_per_node()
+    return [
+        Offer(
+            node=node["NodeManagerHostname"],
+            num_cpus=free.get(node["NodeID"], {}).get("CPU", 0.0),
+            num_gpus=free.get(node["NodeID"], {}).get("GPU", 0.0),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def _logged(cls: type) -> type:
+    """The class with its process's output going to a file of the run from the start."""
+
+    class Logged(cls):
+        def __init__(self, *, _log: str | None, **arguments: Any) -> None:
+            if _log is not None:
+                _redirect_output(_log)
+            super().__init__(**arguments)
+
+    Logged.__name__ = cls.__name__
+    Logged.__qualname__ = cls.__qualname__
+    return Logged
+
+
+def _redirect_output(path: str) -> None:
+    """Send stdout and stderr of this process and of its children to a file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _stdout_kept_for_results() -> Iterator[None]:
+    """Ray announces token authentication on stdout at every start: keep stdout for results."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

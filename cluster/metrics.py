@@ -1,0 +1,105 @@
+"""The curves of a run: TensorBoard events, and the same as one JSON line per step.
+
+The names are those that users of other trainers know.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from redline.cluster.files import write_atomically
+from redline.cluster.records import StepReport
+from redline.replay.records import DropReason
+
+
+def curves_of(report: StepReport) -> dict[str, float]:
+    """Every curve's value at one step."""
+    result = report.result
+    dropped = {count.reason: count.trajectories for count in result.dropped}
+    return {
+        "rollout/reward_mean": result.reward_mean,
+        "rollout/solve_rate": result.solve_rate,
+        "rollout/num_turns": result.num_turns,
+        "rollout/truncated_rate": report.truncated_rate,
+        "rollouter/idle_ratio": report.rollouter_idle_ratio,
+        "trainer/idle_ratio": report.seconds_wait / max(report.seconds_total, 1e-9),
+        "perf/throughput": report.tokens_per_second,
+        "perf/trajectories_per_s": result.trajectories / max(report.seconds_total, 1e-9),
+        "staleness/mean": result.staleness_mean,
+        "staleness/max": float(result.staleness_max),
+        "staleness/dropped": float(dropped.get(DropReason.STALE, 0)),
+        "timing/generation": report.seconds_generation,
+        "timing/train_step": report.seconds_train,
+        "timing/weight_sync": report.seconds_push,
+        "timing/wait_for_batch": report.seconds_wait,
+        "learner/pg_loss": result.pg_loss,
+        "learner/clipfrac": result.clipfrac,
+        "learner/entropy": result.entropy,
+        "learner/grad_norm": result.grad_norm,
+        "learner/kl": result.kl,
+        "learner/mismatch_kl": result.mismatch_kl,
+        "learner/masked_fraction": result.masked_fraction,
+        "learner/value_loss": result.value_loss,
+        "learner/explained_variance": result.explained_variance,
+        "learner/learning_rate": result.learning_rate,
+        "learner/skipped_steps": float(result.skipped_steps),
+        "learner/no_signal_groups": float(result.no_signal_groups),
+        "weights/max_abs_dlogp": report.max_abs_dlogp,
+        "weights/pause_ms": report.pause_ms,
+        **{f"dropped/{reason}": float(dropped.get(reason, 0)) for reason in DropReason},
+    }
+
+
+class Metrics:
+    """Writes the curves of one attempt."""
+
+    def __init__(self, folder: Path, *, first_step: int) -> None:
+        """Go on after `first_step` steps: later ones of an earlier attempt are forgotten."""
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lines = folder / "steps.jsonl"
+        kept = [line for line in read_steps(self._lines) if line["step"] <= first_step]
+        write_atomically(self._lines, "".join(json.dumps(line) + "\n" for line in kept))
+        self._events = EventFileWriter(str(folder))
+
+    def write(self, step: int, report: StepReport) -> None:
+        """Add one point to every curve."""
+        curves = curves_of(report)
+        self._write_events(step, curves)
+        line = {"step": step, "tokens": report.result.tokens, "seconds": report.seconds_total}
+        line |= {"trajectories": report.result.trajectories, **curves}
+        with self._lines.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def write_heldout(self, step: int, rates: dict[str, float]) -> None:
+        """Add points to the curves of the held-out solve rate."""
+        self._write_events(step, {f"heldout/{name}": rate for name, rate in rates.items()})
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        self._events.close()
+
+    def _write_events(self, step: int, curves: dict[str, float]) -> None:
+        import time
+
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in curves.items()]
+        summary = Summary(value=values)
+        self._events.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self._events.flush()
+
+
+def read_steps(path: Path) -> list[dict[str, Any]]:
+    """The steps of a run so far, in order; a line that a crash cut short is left out."""
+    if not path.is_file():
+        return []
+    steps = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            steps.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return steps

@@ -1,0 +1,49 @@
+"""What a run would do, in figures: printed by `redline train --dry-run`."""
+
+from dataclasses import asdict
+from typing import Any
+
+from redline.cluster.config import RunConfig
+from redline.cluster.resources import needs_of
+
+
+def plan_figures(config: RunConfig) -> dict[str, int]:
+    """Batch arithmetic of a run."""
+    learner, rollout = config.learner, config.rollout
+    groups = learner.groups_per_step
+    credits = (config.max_staleness + 1) * groups
+    return {
+        "steps": config.steps,
+        "trajectories_per_step": groups * rollout.group_size,
+        "trajectories": config.steps * groups * rollout.group_size,
+        "groups_outstanding_at_most": credits,
+        "episodes_at_once_at_most": min(
+            credits * rollout.group_size, rollout.samplers * rollout.concurrent_episodes
+        ),
+        "tokens_per_step_at_most": groups * rollout.group_size * rollout.engine.max_model_len,
+        "checkpoints": config.steps // config.checkpoint_every,
+        "evaluation_episodes": 2 * config.eval.tasks * (1 + config.eval.samples),
+    }
+
+
+def plan_json(config: RunConfig) -> dict[str, Any]:
+    """Configuration, workers and figures as JSON values."""
+    return {
+        "config": asdict(config),
+        "workers": [asdict(need) for need in needs_of(config)],
+        "plan": plan_figures(config),
+    }
+
+
+def plan_text(config: RunConfig) -> str:
+    """Workers and figures as lines, readable as comments below the YAML."""
+    lines = ["# workers (count x CPUs + GPUs)"]
+    for need in needs_of(config):
+        lines.append(f"#   {need.kind:<8} {need.count} x {need.num_cpus:g} + {need.num_gpus:g}")
+    cpus = sum(need.count * need.num_cpus for need in needs_of(config))
+    gpus = sum(need.count * need.num_gpus for need in needs_of(config))
+    lines += [f"#   together {cpus:g} CPUs, {gpus:g} GPUs", "# plan"]
+    lines += [
+        f"#   {name.replace('_', ' ')}: {value:,}" for name, value in plan_figures(config).items()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,74 @@
+"""What the controller needs from the rest of the system, as small protocols.
+
+In a run Ray handles stand behind them (`handles.py`); in tests plain objects do.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from redline.cluster.records import StepReport
+from redline.dsl.tasks import RepairTask
+from redline.replay.cursor import Cursor
+from redline.replay.records import StepResult, TrajectoryGroup, WeightReceipt, WeightUpdate
+
+
+class Lease(Protocol):
+    """Groups on loan from the store."""
+
+    @property
+    def lease_id(self) -> str:
+        """What commit and release name the loan by."""
+
+    @property
+    def groups(self) -> Sequence[TrajectoryGroup]:
+        """The groups, oldest weights first."""
+
+
+class Samplers(Protocol):
+    """All rollout workers together."""
+
+    async def roll_out(self, task: RepairTask, group_id: str) -> None:
+        """Run a group's episodes and store the group; raises WorkFailed when nobody can."""
+
+    async def push(self, update: WeightUpdate) -> list[WeightReceipt]:
+        """Deliver weights to every worker; each receipt proves that one serves them."""
+
+
+class Store(Protocol):
+    """The durable trajectory store."""
+
+    async def lease(self, count: int, min_version: int) -> Lease | None:
+        """Take `count` groups without tokens older than `min_version`, oldest first; or None."""
+
+    async def commit(self, lease_id: str) -> None:
+        """Record, durably, that the lease's groups were trained on."""
+
+    async def cursor(self) -> Cursor:
+        """The position that a checkpoint names and a resumed run rewinds to."""
+
+    async def forget_before(self, oldest: Cursor | None) -> None:
+        """Delete old groups that no checkpoint from `oldest` on can ask for again."""
+
+
+class Learner(Protocol):
+    """The training side."""
+
+    async def train_step(self, groups: Sequence[TrajectoryGroup]) -> StepResult:
+        """One optimizer step."""
+
+    async def weight_update(self) -> WeightUpdate:
+        """All weights as they are now."""
+
+    async def save_checkpoint(self, folder: Path) -> None:
+        """Write everything that training goes on from."""
+
+
+class Observer(Protocol):
+    """Whoever watches the run."""
+
+    def on_step(self, report: StepReport) -> None:
+        """A step was trained, committed and pushed."""
+
+    def on_checkpoint(self, step: int, seconds: float) -> None:
+        """A checkpoint was written."""

@@ -1,0 +1,191 @@
+"""Checks of a configuration's values, alone and against each other."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from redline.actors.settings import RolloutSettings
+from redline.cluster.config import RunConfig, SftConfig, TaskSettings
+from redline.cluster.errors import UserError
+from redline.learner.contradictions import refuse_contradictions
+from redline.learner.settings import ESTIMATORS, GROUP_BASELINES
+from redline.sandbox.settings import SandboxSettings
+from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+_CHOICES = {
+    "learner.loss.estimator": ESTIMATORS,
+    "learner.loss.credit": ("reward_to_go", "trajectory"),
+    "learner.loss.no_signal": ("drop", "keep"),
+    "learner.loss.kind": ("clipped", "gspo", "cispo"),
+    "learner.loss.old_policy": ("learner", "sampler"),
+    "learner.loss.kl_estimator": ("k1", "k2", "k3"),
+    "learner.loss.kl_in": ("loss", "reward"),
+    "learner.loss.mismatch_level": ("token", "sequence"),
+    "learner.loss.aggregation": ("token_mean", "sequence_mean", "constant"),
+    "learner.critic.kind": ("none", "head"),
+    "learner.critic.level": ("token", "turn"),
+    "learner.dtype": ("float32", "bfloat16"),
+    "learner.deepspeed.zero_stage": (0, 1, 2, 3),
+    "dtype": ("float32", "bfloat16"),
+    "sandbox.min_tier": TIERS,
+    "sandbox.max_tier": TIERS,
+    "prompt.chat": ("auto", "never"),
+}
+
+_AT_LEAST_ONE = frozenset({
+    "steps", "checkpoint_every", "keep_checkpoints", "tasks.edits_min", "tasks.train_count",
+    "rollout.samplers", "rollout.concurrent_episodes", "rollout.group_size", "rollout.max_turns",
+    "rollout.sampling.max_command_tokens", "rollout.engine.max_model_len",
+    "rollout.engine.max_num_seqs", "rollout.engine.omp_threads",
+    "rollout.engine.tensor_parallel_size", "learner.ranks", "learner.groups_per_step",
+    "learner.micro_batch_tokens", "learner.epochs_per_batch", "learner.loss.constant_length",
+    "learner.max_skipped_steps",
+    "sandbox.actors", "sandbox.workers_per_actor", "sandbox.memory_mib", "sandbox.recycle_after",
+    "sandbox.output_bytes", "sandbox.result_bytes", "sandbox.max_queued",
+    "replay.groups_per_segment", "eval.samples", "eval.max_turns", "eval.answer_tokens",
+    "eval.thinking_tokens", "tiny.vocab_size", "tiny.hidden_size", "tiny.intermediate_size",
+    "tiny.layers", "tiny.heads", "sft.micro_batch_tokens", "sft.batch_tokens", "sft.evaluate_every",
+    "sft.solve_turns", "sft.context", "threads",
+})  # fmt: skip
+
+_POSITIVE = frozenset({
+    "learner.optimizer.learning_rate", "learner.optimizer.eps", "learner.optimizer.max_grad_norm",
+    "learner.critic.learning_rate", "learner.critic.max_grad_norm", "rollout.sampling.temperature",
+    "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "sandbox.cpu_seconds",
+    "sandbox.wall_seconds", "sft.epochs", "sft.optimizer.learning_rate",
+})  # fmt: skip
+
+_SHARES = frozenset({
+    "rollout.sampling.top_p", "rollout.engine.gpu_memory_utilization", "sft.heldout_fraction",
+    "learner.lora.dropout", "learner.critic.gamma", "learner.critic.gae_lambda",
+    "sft.lora.dropout",
+})  # fmt: skip
+
+_ANY_SIGN = ("reward.",)
+
+
+def check_run(config: RunConfig) -> None:
+    """Raise UserError naming the first value of a run that cannot work."""
+    _check_name(config.name)
+    _check_values(config)
+    _check_tasks(config.tasks)
+    _check_isolation(config.sandbox)
+    _check_rollout(config.rollout)
+    longest = config.rollout.engine.max_model_len
+    _require(
+        config.learner.micro_batch_tokens >= longest,
+        f"learner.micro_batch_tokens={config.learner.micro_batch_tokens} cannot hold one sample "
+        f"of rollout.engine.max_model_len={longest} tokens: raise it to at least {longest}",
+    )
+    _check_learner(config)
+    _check_evaluation(config)
+
+
+def check_sft(config: SftConfig) -> None:
+    """Raise UserError naming the first value of a warm start that cannot work."""
+    _check_name(config.name)
+    _check_values(config)
+    _check_tasks(config.tasks)
+    _check_isolation(config.sandbox)
+    _require(
+        config.model is not None or config.sft.lora.rank == 0,
+        f"sft.lora.rank={config.sft.lora.rank} trains adapters of a model that knows something, "
+        "but model=null makes one from nothing: set sft.lora.rank=0, or model=FOLDER",
+    )
+    _require(
+        config.tiny.hidden_size % config.tiny.heads == 0,
+        f"tiny.hidden_size={config.tiny.hidden_size} is not a multiple of "
+        f"tiny.heads={config.tiny.heads}",
+    )
+
+
+def _check_name(name: str) -> None:
+    _require(
+        _NAME.fullmatch(name) is not None,
+        f"name={name!r} must start with a letter or digit and hold only letters, digits, "
+        "'.', '_' and '-' (at most 100), because it names a folder",
+    )
+
+
+def _check_values(config: RunConfig | SftConfig) -> None:
+    for key, value in _walk(config):
+        if key in _CHOICES:
+            options = ", ".join(map(str, _CHOICES[key]))
+            _require(value in _CHOICES[key], f"{key}={value!r}: expected one of {options}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if key in _AT_LEAST_ONE:
+            _require(value >= 1, f"{key}={value}: expected at least 1")
+        elif key in _POSITIVE or key.startswith("deadlines."):
+            _require(value > 0, f"{key}={value}: expected more than 0")
+        elif key in _SHARES:
+            _require(0 <= value <= 1, f"{key}={value}: expected between 0 and 1")
+        elif not key.startswith(_ANY_SIGN):
+            _require(value >= 0, f"{key}={value}: expected 0 or more")
+
+
+def _check_tasks(tasks: TaskSettings) -> None:
+    _require(
+        tasks.edits_min <= tasks.edits_max,
+        f"tasks.edits_min={tasks.edits_min} is above tasks.edits_max={tasks.edits_max}",
+    )
+
+
+def _check_isolation(sandbox: SandboxSettings) -> None:
+    try:
+        acceptable_tiers(sandbox.min_tier, sandbox.max_tier, allow_unsafe=sandbox.allow_unsafe)
+    except UnknownTier as error:
+        raise UserError(str(error)) from error
+
+
+def _check_rollout(rollout: RolloutSettings) -> None:
+    command = rollout.sampling.max_command_tokens
+    longest = rollout.engine.max_model_len
+    _require(
+        command < longest,
+        f"rollout.sampling.max_command_tokens={command} leaves no room for a state in "
+        f"rollout.engine.max_model_len={longest}",
+    )
+    _require(rollout.sampling.top_p > 0, "rollout.sampling.top_p=0: expected more than 0")
+
+
+def _check_learner(config: RunConfig) -> None:
+    """Refuse settings of the learner that contradict each other, or the rollout's."""
+    estimator = config.learner.loss.estimator
+    _require(
+        config.rollout.group_size >= 2 or estimator not in GROUP_BASELINES,
+        f"rollout.group_size=1 leaves learner.loss.estimator={estimator!r} without a baseline: "
+        "use groups of 2 or more, or the estimator 'reinforce_pp' or 'gae'",
+    )
+    try:
+        refuse_contradictions(config.learner)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _check_evaluation(config: RunConfig) -> None:
+    if config.tasks.heldout_file is not None:
+        return
+    available = config.tasks.heldout_count + config.tasks.heldout_family_count
+    _require(
+        config.eval.tasks <= available,
+        f"eval.tasks={config.eval.tasks} but only {available} held-out tasks are generated "
+        "(tasks.heldout_count + tasks.heldout_family_count)",
+    )
+
+
+def _walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for item in fields(node):
+        value = getattr(node, item.name)
+        if is_dataclass(value):
+            yield from _walk(value, f"{prefix}{item.name}.")
+        else:
+            yield f"{prefix}{item.name}", value
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)

@@ -1,0 +1,69 @@
+"""Ctrl-C and `kill -9` of the driver in the middle of a run, and what a resumed run makes of it."""
+
+import json
+import time
+
+import pytest
+from redline_driving import SMALL, Driver, gone_within, kill_drivers, make_model
+
+from redline.replay.catalog import GroupState, read_catalog
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture(autouse=True)
+def _no_driver_left():
+    yield
+    kill_drivers()
+
+
+def train(folder, *more):
+    return Driver("train", "--config", "demo", "name=hurt", *more, cwd=folder)
+
+
+def test_an_interrupted_and_a_killed_run_go_on_without_loss(tmp_path):
+    make_model(tmp_path / "model")
+    interrupted = train(tmp_path, "model=./model", "steps=1000", *SMALL)
+    interrupted.wait_for_line("step    3/1000")
+    pids = interrupted.descendants()
+    began = time.monotonic()
+    interrupted.interrupt()
+    assert interrupted.finish(seconds=30) == 130, interrupted.complaint()
+    assert time.monotonic() - began < 15, interrupted.complaint()
+    assert gone_within(pids, 1)
+    saved = latest(tmp_path)
+    gave_up = "the step takes too long to wait for" in interrupted.complaint()
+    assert saved >= (2 if gave_up else 3)
+
+    killed = train(tmp_path, "--resume")
+    killed.wait_for_line(f"step {saved + 3:>4}/1000")
+    pids = killed.descendants()
+    killed.process.kill()
+    killed.finish()
+    assert gone_within(pids, 15)
+    kept = latest(tmp_path)
+    assert kept > saved
+
+    steps = saved + 6
+    resumed = train(tmp_path, "--resume", f"steps={steps}", "--json")
+    assert resumed.finish() == 0, resumed.complaint()
+    assert resumed.result()["steps"] == steps
+    check_store(tmp_path, steps)
+
+
+def latest(folder):
+    name = (folder / "runs/hurt/checkpoints/latest").read_text().strip()
+    return json.loads((folder / "runs/hurt/checkpoints" / name / "state.json").read_text())["step"]
+
+
+def check_store(folder, steps):
+    """Each step trained four groups, each group once, the oldest first and none dropped."""
+    lines = (folder / "runs/hurt/metrics/steps.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, steps + 1))
+    assert all(json.loads(line)["staleness/max"] <= 1 for line in lines)
+    catalog = read_catalog(folder / "runs/hurt/replay")
+    assert catalog.count(GroupState.COMMITTED) == 4 * steps
+    assert catalog.count(GroupState.DROPPED) == 0
+    committed = {int(g.group_id[1:]) for g in catalog.groups if g.state is GroupState.COMMITTED}
+    # Every group that was begun early was trained, the ones in flight at the kill included.
+    assert set(range(4 * steps - 8)) <= committed

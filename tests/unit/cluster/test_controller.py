@@ -1,0 +1,183 @@
+"""The loop with plain objects: nothing lost, nothing twice, nothing too old, under any delays."""
+
+import asyncio
+import dataclasses
+import time
+from pathlib import Path
+
+import cluster_fakes as fakes
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from redline.cluster.checkpoints import Checkpoints
+from redline.cluster.config import DeadlineSettings
+from redline.cluster.controller import Controller, Plan
+from redline.cluster.credits import Credits
+from redline.cluster.errors import WorkFailed
+from redline.cluster.records import Position
+from redline.cluster.task_order import TaskOrder
+from redline.replay.cursor import Cursor
+from redline.replay.store import ReplayStore
+
+
+class Run:
+    """One attempt at a run in a folder; a second one in the same folder resumes."""
+
+    def __init__(
+        self, folder, *, seed=0, staleness=1, per_step=2, steps=6, every=2, tasks=5, slow=0.01
+    ):
+        self.folder = Path(folder)
+        self.store = ReplayStore(self.folder / "replay", groups_per_segment=3)
+        self.learner = fakes.FakeLearner(max_staleness=staleness, seconds=slow / 3)
+        self.samplers = fakes.FakeSamplers(store=self.store, seed=seed, slowest=slow)
+        self.observer = fakes.FakeObserver()
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", keep=2)
+        self.per_step, self.staleness = per_step, staleness
+        self.lost, position = self._restore()
+        stats = self.store.stats()
+        order = TaskOrder(fakes.make_tasks(tasks), seed)
+        self.credits = Credits(
+            max_staleness=staleness,
+            groups_per_step=per_step,
+            stored=stats.available + stats.buffered,
+        )
+        self.controller = Controller(
+            plan=Plan(steps=steps, checkpoint_every=every, deadlines=DeadlineSettings(batch=5.0)),
+            samplers=self.samplers,
+            store=fakes.FakeStore(self.store),
+            learner=self.learner,
+            observer=self.observer,
+            checkpoints=self.checkpoints,
+            credits=self.credits,
+            order=order,
+            todo=order.numbers(self.store.group_ids()),
+            position=position,
+        )
+
+    def _restore(self):
+        found = self.checkpoints.latest()
+        position = Position()
+        if found:
+            folder, position = found
+            self.learner.load(folder)
+        start = position.store_cursor or Cursor(
+            store_id=self.store.store_id, committed=(), dropped=()
+        )
+        lost = self.store.stats().committed - sum(r.last - r.first + 1 for r in start.committed)
+        self.store.rewind(start)
+        return lost // self.per_step, position
+
+    async def go(self, kill_after=None):
+        await self.controller.replay(self.lost)
+        await self.controller.publish()
+        work = asyncio.create_task(self.controller.run())
+        if kill_after is not None:
+            await asyncio.sleep(kill_after)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            return
+        await work
+
+    def kill(self):
+        """Leave the store as SIGKILL would: what is buffered is gone."""
+        self.store._buffer.clear()
+        self.store._lock.release()
+
+
+DELAYS = st.floats(0.0005, 0.01)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 1000),
+    staleness=st.integers(0, 3),
+    per_step=st.integers(1, 4),
+    slow=DELAYS,
+)
+def test_trains_each_group_once_within_the_bounds(
+    tmp_path_factory, seed, staleness, per_step, slow
+):
+    run = Run(
+        tmp_path_factory.mktemp("run"), seed=seed, staleness=staleness, per_step=per_step, slow=slow
+    )
+    asyncio.run(run.go())
+    assert run.learner.steps == 6
+    assert len(run.learner.trained) == 6 * per_step
+    assert len(set(run.learner.trained)) == len(run.learner.trained)
+    assert run.samplers.most_running <= (staleness + 1) * per_step
+    assert run.store.stats().dropped_groups == 0
+    assert [r.result.weight_version for r in run.observer.reports] == [1, 2, 3, 4, 5, 6]
+    assert all(r.result.staleness_max <= staleness for r in run.observer.reports)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 1000), staleness=st.integers(0, 2), kill=st.floats(0.0, 0.1))
+def test_killed_and_resumed_runs_lose_nothing(tmp_path_factory, seed, staleness, kill):
+    folder = tmp_path_factory.mktemp("run")
+    first = Run(folder, seed=seed, staleness=staleness, steps=8, every=3)
+    asyncio.run(first.go(kill_after=kill))
+    first.kill()
+    with ReplayStore(folder / "replay") as store:
+        sealed = store.group_ids()
+    second = Run(folder, seed=seed, staleness=staleness, steps=8, every=3)
+    kept = first.learner.trained[: 2 * second.learner.steps]
+    reached = first.controller.version
+    asyncio.run(second.go())
+    trained = kept + second.learner.trained
+    assert second.learner.steps == 8
+    assert len(trained) == len(set(trained)) == 16
+    assert second.store.stats().dropped_groups == 0
+    if second.lost:
+        assert second.samplers.version >= reached
+    # What was in flight or buffered when it died is asked for again before anything newer.
+    asked = sorted(int(name[1:]) for name in second.samplers.started)
+    missing = [n for n in range(max(asked, default=-1) + 1) if f"g{n:08d}" not in sealed]
+    assert asked == missing
+
+
+def test_a_failing_group_ends_the_run_with_its_error(tmp_path):
+    run = Run(tmp_path)
+    run.samplers.fail_on = "g00000003"
+    with pytest.raises(RuntimeError, match="g00000003 broke"):
+        asyncio.run(run.go())
+
+
+def test_a_batch_that_never_comes_names_who_is_awaited(tmp_path):
+    run = Run(tmp_path, slow=3.0)
+    run.controller.plan = Plan(
+        steps=1, checkpoint_every=1, deadlines=DeadlineSettings(batch=0.05, push=5.0)
+    )
+    with pytest.raises(WorkFailed, match=r"waited 0 s for 2 groups and has 0; .*g00000000"):
+        asyncio.run(run.go())
+
+
+def test_no_step_is_begun_when_the_time_is_up_and_what_was_reached_is_saved(tmp_path):
+    run = Run(tmp_path, steps=100_000, every=100_000)
+    run.controller.plan = dataclasses.replace(run.controller.plan, ends_at=time.monotonic() + 0.2)
+    asyncio.run(run.go())
+    _, position = run.checkpoints.latest()
+    assert 0 < position.step == run.learner.steps < 100_000
+    assert time.monotonic() < run.controller.plan.ends_at + 5.0
+
+
+def test_stop_saves_a_checkpoint_of_the_step_it_reached(tmp_path):
+    run = Run(tmp_path, steps=1000, every=1000)
+
+    async def go():
+        work = asyncio.create_task(run.go())
+        while len(run.observer.reports) < 3:
+            await asyncio.sleep(0.005)
+        run.controller.stop()
+        await work
+
+    asyncio.run(go())
+    _, position = run.checkpoints.latest()
+    assert position.step == run.learner.steps >= 3
+    assert position.weight_version == run.learner.version
+
+
+def test_without_progress_no_checkpoint_is_written(tmp_path):
+    run = Run(tmp_path, steps=0)
+    asyncio.run(run.go())
+    assert run.checkpoints.latest() is None

@@ -1,0 +1,19 @@
+"""What the workers of a run are told of its configuration."""
+
+from redline.cluster.fleet import _start_learner
+from redline.cluster.load import load_config
+
+
+class RecordingCluster:
+    """Remembers what an actor would have been made with."""
+
+    def actor(self, cls, **options):
+        self.options = options
+
+
+def test_the_learner_scores_the_distribution_that_is_sampled():
+    overrides = ["rollout.sampling.temperature=0.7", "rollout.sampling.top_p=0.9"]
+    cluster = RecordingCluster()
+    _start_learner(cluster, load_config("demo", overrides), "policy")
+    arguments = cluster.options["arguments"]
+    assert (arguments["temperature"], arguments["top_p"]) == (0.7, 0.9)

@@ -1,0 +1,289 @@
+"""The small parts of a run: order of tasks, checkpoints, curves, resources, guardian, rows."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cluster_fakes as fakes
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redline.actors.evaluation_summary import EvalResult, TaskScore, TurnsRate
+from redline.actors.intervals import wilson
+from redline.cluster import guardian
+from redline.cluster.checkpoints import Checkpoints
+from redline.cluster.errors import UserError
+from redline.cluster.evaluating import Evaluation, spread
+from redline.cluster.live import sparkline
+from redline.cluster.metrics import Metrics, read_steps
+from redline.cluster.page import page
+from redline.cluster.pictures import draw_curves, moving_average
+from redline.cluster.progress import LineProgress, step_line
+from redline.cluster.records import Position, StepReport
+from redline.cluster.report_rows import by_family, by_kind, by_turns
+from redline.cluster.resources import Need, Offer, check_placeable
+from redline.cluster.result import RunSummary
+from redline.cluster.task_order import TaskOrder, group_id
+from redline.replay.cursor import Cursor, SequenceRange
+
+
+@given(st.integers(1, 30), st.integers(0, 5), st.integers(0, 100))
+def test_every_epoch_meets_every_task_once(tasks, seed, epoch):
+    order = TaskOrder(fakes.make_tasks(tasks), seed)
+    names = [order.task(epoch * tasks + i).task_id for i in range(tasks)]
+    assert sorted(names) == sorted(f"t{i}" for i in range(tasks))
+    again = TaskOrder(fakes.make_tasks(tasks), seed)
+    assert names == [again.task(epoch * tasks + i).task_id for i in range(tasks)]
+
+
+def test_stored_groups_are_not_asked_for_again():
+    numbers = TaskOrder(fakes.make_tasks(3), 0).numbers({group_id(0), group_id(2), group_id(3)})
+    assert [next(numbers) for _ in range(4)] == [1, 4, 5, 6]
+
+
+def position(step):
+    cursor = Cursor(store_id="s", committed=(SequenceRange(first=0, last=step),), dropped=())
+    return Position(step=step, weight_version=step, store_cursor=cursor)
+
+
+def test_latest_names_only_complete_checkpoints_and_old_ones_go(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    learner = fakes.FakeLearner(max_staleness=0)
+    assert checkpoints.latest() is None
+    for step in (2, 4, 6):
+        asyncio.run(checkpoints.save(learner, position(step)))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "step_4", "step_6"]
+    assert checkpoints.latest() == (tmp_path / "step_6", position(6))
+
+    async def fail(folder):
+        raise OSError("disk full")
+
+    learner.save_checkpoint = fail
+    with pytest.raises(OSError, match="disk full"):
+        asyncio.run(checkpoints.save(learner, position(8)))
+    assert checkpoints.latest() == (tmp_path / "step_6", position(6))
+    (tmp_path / "step_6" / "state.json").write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        checkpoints.latest()
+
+
+def report(step=1):
+    receipts = asyncio.run(
+        fakes.FakeSamplers(store=None, seed=0).push(
+            asyncio.run(fakes.FakeLearner(max_staleness=0, version=step).weight_update())
+        )
+    )
+    group = fakes.make_group("g", "t", [0])
+    return StepReport(
+        result=fakes.make_result(step, step, [group], [0]),
+        receipts=tuple(receipts),
+        in_flight=3,
+        truncated_rate=0.0,
+        seconds_generation=0.5,
+        rollouter_idle_ratio=0.1,
+        seconds_wait=0.2,
+        seconds_train=1.0,
+        seconds_push=0.1,
+        seconds_total=1.3,
+    )
+
+
+def test_a_step_in_one_line_says_what_matters():
+    line = step_line(3, 100, report())
+    for part in ("step   3/100", "solved  50.0%", "dlogp 1.0e-06", "pause   1 ms", "wait 0.20"):
+        assert part in line
+
+
+def test_curves_go_on_after_a_resume_and_survive_a_torn_line(tmp_path):
+    metrics = Metrics(tmp_path, first_step=0)
+    for step in range(1, 6):
+        metrics.write(step, report(step))
+    metrics.close()
+    with (tmp_path / "steps.jsonl").open("a") as file:
+        file.write('{"step": 6, "rew')
+    resumed = Metrics(tmp_path, first_step=3)
+    resumed.write(4, report(4))
+    resumed.close()
+    assert [line["step"] for line in read_steps(tmp_path / "steps.jsonl")] == [1, 2, 3, 4]
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) >= 1
+
+
+def test_tensorboard_reads_the_curves(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    metrics = Metrics(tmp_path, first_step=0)
+    metrics.write(1, report())
+    metrics.close()
+    found = EventAccumulator(str(tmp_path)).Reload()
+    assert found.Scalars("rollout/solve_rate")[0].value == pytest.approx(0.5)
+    assert {"perf/throughput", "staleness/max", "timing/weight_sync"} <= set(
+        found.Tags()["scalars"]
+    )
+
+
+def test_phases_say_how_long_they_took(capfd):
+    progress = LineProgress()
+    with progress.phase("starting workers") as phase:
+        phase.wait_for(["learner"])
+    progress.close()
+    err = capfd.readouterr().err
+    assert "starting workers ..." in err
+    assert "starting workers took 0.0 s" in err
+
+
+def test_what_has_no_place_is_named():
+    needs = [
+        Need(kind="learner", count=1, num_cpus=1, num_gpus=1),
+        Need(kind="sampler", count=2, num_cpus=1, num_gpus=0.5),
+    ]
+    check_placeable(needs, [Offer(node="a", num_cpus=4, num_gpus=2)])
+    with pytest.raises(UserError, match="no place for sampler 2 of 2") as caught:
+        check_placeable(needs, [Offer(node="a", num_cpus=4, num_gpus=1.5)])
+    assert "\n" not in str(caught.value)
+    # What is free in sum is of no use when no single node has it.
+    with pytest.raises(UserError, match="no place for learner 1 of 1"):
+        check_placeable(needs, [Offer(node=n, num_cpus=4, num_gpus=0.5) for n in "abcd"])
+
+
+def test_the_guardian_ends_what_a_killed_driver_leaves(tmp_path):
+    code = (
+        "import subprocess, sys, time\n"
+        "from redline.cluster.guardian import Guardian\n"
+        "Guardian()\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)'],"
+        " start_new_session=True)\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(100)\n"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    child = int(driver.stdout.readline())
+    driver.kill()
+    driver.wait()
+    deadline = time.monotonic() + 15
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(child)
+
+
+def test_an_orderly_end_leaves_nobody_either():
+    watch = guardian.Guardian()
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    assert watch.close() == 1
+    assert child.wait(timeout=5) == -9
+    assert guardian.MARKER not in os.environ
+
+
+_HIDING = """
+import ctypes, os, subprocess, sys, time
+libc = ctypes.CDLL(None)
+time.sleep(3)  # the guardian looks once a second
+start, end = map(int, open("/proc/self/stat").read().rpartition(")")[2].split()[47:49])
+ctypes.memset(start, 0, end - start)
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"], env={})
+print("hidden", flush=True)  # its parent is gone by then
+time.sleep(100)
+"""
+
+
+def test_who_hides_its_environment_and_loses_its_parent_is_ended_all_the_same():
+    watch = guardian.Guardian()
+    leave = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]])"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", leave, _HIDING], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout.readline() == "hidden\n"
+    assert parent.wait(timeout=10) == 0
+    assert watch.close() == 2
+
+
+def test_a_guardian_that_was_killed_is_told_of():
+    watch = guardian.Guardian()
+    watch._process.kill()
+    watch._process.wait()
+    with pytest.raises(RuntimeError, match="guardian of this run was killed"):
+        watch.close()
+
+
+def alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def result(share):
+    scores = tuple(
+        TaskScore(task_id=f"t{i}", family=family, episodes=4, solved=solved)
+        for i, (family, solved) in enumerate((("add_at", share), ("clamp", 1), ("mine", 0)))
+    )
+    rate = wilson(sum(s.share for s in scores), len(scores))
+    turns = tuple(TurnsRate(turns=k, rate=rate) for k in (1, 2, 4, 8))
+    return EvalResult(
+        rate=rate, scores=scores, by_family=(), by_turns=turns, pass_at=(), aborted=0, num_turns=2.0
+    )
+
+
+def test_an_evaluation_is_read_back_as_it_was(tmp_path):
+    found = Evaluation(greedy=result(1), sampled=result(3))
+    found.save(tmp_path / "e" / "before.json")
+    assert Evaluation.load(tmp_path / "e" / "before.json") == found
+    assert Evaluation.load(tmp_path / "nothing.json") is None
+
+
+def test_rows_compare_the_same_tasks():
+    before = Evaluation(greedy=result(1), sampled=result(1))
+    after = Evaluation(greedy=result(3), sampled=result(3))
+    families = {row.label: row.difference for row in by_family(before, after)}
+    assert families == {"add_at": pytest.approx(0.5), "clamp": 0.0, "mine": 0.0}
+    kinds = [row.label for row in by_kind(before, after)]
+    assert kinds == ["dicts", "numbers", "other", "families held out", "families trained on"]
+    assert [row.label for row in by_turns(before, after)] == [
+        "1 turn",
+        "2 turns",
+        "4 turns",
+        "8 turns",
+    ]
+
+
+def test_picture_page_and_result_of_a_run(tmp_path):
+    before = Evaluation(greedy=result(1), sampled=result(1))
+    after = Evaluation(greedy=result(3), sampled=result(3))
+    metrics = Metrics(tmp_path, first_step=0)
+    metrics.write(1, report())
+    metrics.close()
+    steps = read_steps(tmp_path / "steps.jsonl")
+    draw_curves(tmp_path / "curves.png", steps, by_turns(before, after), title="t")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    summary = RunSummary(
+        seconds_to_first_step=1.0, seconds_total=9.0, peak_rss_gib=1.0, probe_max_abs_dlogp=1e-6,
+        steps=1, trajectories=1, tokens_trained=10, isolation="landlock",
+        before=before, after=after,
+    )  # fmt: skip
+    text = page("<b>", summary, tmp_path / "curves.png", ["redline replay ls x"], "a: 1")
+    assert "&lt;b&gt;" in text and "<b>" not in text
+    assert "http" not in text.replace("http-equiv", "")
+    said = summary.as_json()
+    assert said["heldout"]["sampled"]["tasks"] == 3
+    assert set(said) == {
+        "seconds", "peak_rss_gib", "probe_max_abs_dlogp", "steps", "trajectories",
+        "tokens_trained", "isolation", "heldout",
+    }  # fmt: skip
+
+
+def test_a_run_without_steps_has_a_picture_too(tmp_path):
+    draw_curves(tmp_path / "curves.png", [], [], title="t")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_small_sums():
+    assert moving_average([1.0, 2.0, 3.0], 2) == [1.0, 1.5, 2.5]
+    assert sparkline([]) == ""
+    assert sparkline([0.0, 0.5, 1.0]) == "▁▅█"
+    assert len(sparkline([0.1] * 1000)) <= 60
+    assert spread([0, 1, 2, 3, 4, 5], 3) == [0, 2, 4]
+    assert spread([0, 1], 5) == [0, 1]
