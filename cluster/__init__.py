@@ -10,6 +10,7 @@
       launch.py                 Ray: plain classes become actors
       fleet.py                  all workers, started in parallel
       handles.py                Ray handles behind the protocols of ports.py
+      learner_handle.py         all ranks of the learner behind one
       controller.py             the main loop       credits.py       the rules that bound staleness
       evaluating.py             held-out solve rates before and after
       report.py, result.py      tables, picture, page, result.json
@@ -17,5 +18,5 @@
     guardian.py, stopping.py    nobody is left behind, whatever ends the run
     warm_start.py               supervised fine-tuning before any of this
 
-Only `launch.py`, `ray_ports.py` and `handles.py` import ray; `config.py` imports no engine at all.
+Only `launch.py`, `ray_ports.py` and the handles import ray; `config.py` imports no engine at all.
 """

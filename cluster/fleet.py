@@ -12,9 +12,10 @@ from redline.actors.sampler import Sampler
 from redline.actors.sandbox_actor import SandboxActor
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import WorkFailed
-from redline.cluster.handles import RayLearner, RaySamplers, RaySandboxes, RayStore, answer
+from redline.cluster.handles import RaySamplers, RaySandboxes, RayStore, answer
 from redline.cluster.isolation import RunIsolation
 from redline.cluster.launch import Cluster
+from redline.cluster.learner_handle import RayLearner, start_learner
 from redline.cluster.progress import Phase
 from redline.sandbox.settings import limits_of
 
@@ -53,19 +54,22 @@ async def start_fleet(
     Their imports take most of the time, so nothing waits for anything that it does not need.
     The samplers serve nothing until they were given proven weights.
     """
-    learner = _start_learner(cluster, config, model)
+    learner = _make_learner(cluster, config, model)
     store = _start_store(cluster, config, replay)
     sandboxes = _start_sandboxes(cluster, config)
     samplers = _start_samplers(cluster, config, model, list(sandboxes.values()), version=None)
     others = {**samplers, **sandboxes}
     starts = {name: handle.start.remote() for name, handle in others.items()}
-    starts |= {"learner": learner.start.remote(), "replay": store.stats.remote()}
+    starts |= {
+        "learner": start_learner(learner, config.deadlines.start),
+        "replay": store.stats.remote(),
+    }
     ready = await _all_ready(starts, config.deadlines.start, phase)
     return Fleet(
         samplers=RaySamplers(samplers, store),
         isolation=RunIsolation.of([ready[name] for name in sandboxes]),
         store=RayStore(store, keep_committed=config.replay.keep_committed),
-        learner=RayLearner(learner),
+        learner=RayLearner(learner, config.deadlines),
         closing={"replay": store, **others},
     )
 
@@ -86,23 +90,31 @@ async def start_samplers_only(
     )
 
 
-def _start_learner(cluster: Cluster, config: RunConfig, model: str) -> Any:
+def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, Any]:
+    """The ranks of the learner by name, rank 0 first."""
     from redline.learner.learner import Learner
 
-    return cluster.actor(
-        Learner,
-        name="learner",
-        num_cpus=config.learner.num_cpus,
-        num_gpus=config.learner.num_gpus,
-        threads=config.learner.threads,
-        arguments={
-            "model_path": model,
-            "settings": config.learner,
-            "temperature": config.rollout.sampling.temperature,
-            "top_p": config.rollout.sampling.top_p,
-            "seed": config.seed,
-        },
-    )
+    ranks = config.learner.ranks
+    names = ["learner"] if ranks == 1 else [f"learner-{rank}" for rank in range(ranks)]
+    return {
+        name: cluster.actor(
+            Learner,
+            name=name,
+            num_cpus=config.learner.num_cpus,
+            num_gpus=config.learner.num_gpus,
+            threads=config.learner.threads,
+            arguments={
+                "model_path": model,
+                "settings": config.learner,
+                "temperature": config.rollout.sampling.temperature,
+                "top_p": config.rollout.sampling.top_p,
+                "seed": config.seed,
+                "rank": rank,
+                "seconds": max(config.deadlines.start, config.deadlines.step),
+            },
+        )
+        for rank, name in enumerate(names)
+    }
 
 
 def _start_store(cluster: Cluster, config: RunConfig, path: Path) -> Any:

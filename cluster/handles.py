@@ -1,4 +1,4 @@
-"""Ray actor handles behind the protocols that the other rooms know.
+"""Ray actor handles behind the protocols that the other rooms know; `learner_handle.py` has more.
 
 What Ray raises is turned into what those protocols promise: a lost sandbox is an
 InfrastructureError, everything else that ends the work a WorkFailed naming the worker.
@@ -7,7 +7,6 @@ InfrastructureError, everything else that ends the work a WorkFailed naming the 
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
@@ -18,7 +17,7 @@ from redline.actors.settings import AnswerSettings, SamplingSettings
 from redline.cluster.errors import UserError, WorkFailed, one_line
 from redline.dsl.tasks import RepairTask
 from redline.replay.cursor import Cursor
-from redline.replay.records import StepResult, TrajectoryGroup, WeightReceipt, WeightUpdate
+from redline.replay.records import TrajectoryGroup, WeightReceipt, WeightUpdate
 from redline.replay.store_records import Lease, StoreStats
 from redline.sandbox.records import (
     ExecutionRequest,
@@ -121,29 +120,6 @@ class RayStore:
         """Delete trained groups beyond those that are kept to be looked at."""
         call = self.handle.compact.remote(keep_committed=self._keep, before=oldest)
         await answer("replay store", call)
-
-
-class RayLearner:
-    """The learner behind an actor."""
-
-    def __init__(self, handle: Any) -> None:
-        self.handle = handle
-
-    async def train_step(self, groups: Sequence[TrajectoryGroup]) -> StepResult:
-        """One optimizer step."""
-        return await answer("learner", self.handle.train_step.remote(list(groups)))
-
-    async def weight_update(self) -> WeightUpdate:
-        """All weights as they are now."""
-        return await answer("learner", self.handle.weight_update.remote())
-
-    async def save_checkpoint(self, folder: Path) -> None:
-        """Write a checkpoint."""
-        await answer("learner", self.handle.save_checkpoint.remote(str(folder.resolve())))
-
-    async def load_checkpoint(self, folder: Path) -> None:
-        """Go back to a checkpoint."""
-        await answer("learner", self.handle.load_checkpoint.remote(str(folder.resolve())))
 
 
 class RaySampler:

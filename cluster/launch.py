@@ -1,6 +1,6 @@
 """Ray: starting or joining a cluster, and turning plain classes into actors.
 
-This module, `ray_ports.py` and `handles.py` are the only ones that import ray.
+This module, `ray_ports.py`, `handles.py` and `learner_handle.py` are the only ones that import ray.
 """
 
 import asyncio
@@ -151,13 +151,20 @@ def _offers() -> list[Offer]:
 
 
 def _logged(cls: type) -> type:
-    """The class with its process's output going to a file of the run from the start."""
+    """The class with its process's output going to a file of the run from the start.
+
+    It can also be asked where it is.
+    """
 
     class Logged(cls):
         def __init__(self, *, _log: str | None, **arguments: Any) -> None:
             if _log is not None:
                 _redirect_output(_log)
             super().__init__(**arguments)
+
+        def node_address(self) -> str:
+            """Address of the machine that this actor runs on, as the cluster knows it."""
+            return ray.util.get_node_ip_address()
 
     Logged.__name__ = cls.__name__
     Logged.__qualname__ = cls.__qualname__

@@ -1,6 +1,6 @@
 """What the controller needs from the rest of the system, as small protocols.
 
-In a run Ray handles stand behind them (`handles.py`); in tests plain objects do.
+In a run Ray handles stand behind them (`handles.py`, `learner_handle.py`), in tests plain objects.
 """
 
 from collections.abc import Sequence

@@ -11,10 +11,13 @@ from redline.cluster.load import load_config
 
 _FROZEN = (
     "seed", "model", "max_staleness", "tasks.", "prompt.", "rollout.group_size",
-    "learner.groups_per_step", "learner.ranks", "learner.dtype", "learner.lora.",
+    "learner.groups_per_step", "learner.dtype", "learner.lora.",
     "learner.deepspeed.", "learner.critic.kind",
 )  # fmt: skip
 """Keys whose change would make stored groups or checkpoints mean something else."""
+
+_RANKS = "learner.ranks"
+"""Frozen too where ZeRO divides the optimizer's state among the ranks."""
 
 
 def resumed_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
@@ -31,7 +34,7 @@ def resumed_config(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     before = load_config(str(saved))
     after = load_config(str(saved), overrides)
     for key, old, new in _changes(before, after):
-        if key.startswith(_FROZEN):
+        if key.startswith(_FROZEN) or (key == _RANKS and after.learner.deepspeed.zero_stage > 0):
             raise UserError(
                 f"{key} was {old!r} when run {config.name!r} was started and cannot become "
                 f"{new!r} on --resume; start a new run with name=NAME"

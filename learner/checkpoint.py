@@ -2,11 +2,12 @@
 
     learner/engine/…          DeepSpeed: weights and optimizer state
     learner/critic.pt         the critic and its optimizer, if there is one
-    learner/progress.json     steps done and weight version
-    learner/random.pt         state of torch's random generator
+    learner/progress.json     steps done, weight version, number of ranks
+    learner/random.pt         state of torch's random generator; random_N.pt of rank N above 0
     hf/                       the policy with its tokenizer, for `from_pretrained`
 
-The caller makes the folder as a whole appear atomically.
+All ranks save and load together; what is not divided among them is written by rank 0. The caller
+makes the folder as a whole appear atomically.
 """
 
 import json
@@ -19,6 +20,7 @@ from transformers import PreTrainedTokenizerBase
 from redline.learner.critic import Critic
 from redline.learner.engine import TrainingEngine
 from redline.learner.progress import LearnerProgress
+from redline.learner.ranks import Ranks, present_ranks
 from redline.learner.whole_weights import whole_state
 
 _TAG = "engine"
@@ -26,6 +28,10 @@ _TAG = "engine"
 
 class CheckpointNotFound(FileNotFoundError):
     """A folder holds no learner state."""
+
+
+class RanksChanged(ValueError):
+    """A checkpoint's state is divided among another number of ranks."""
 
 
 def save_learner(
@@ -36,14 +42,18 @@ def save_learner(
     critic: Critic | None = None,
 ) -> None:
     """Write a checkpoint into `folder`, which may exist."""
+    ranks = present_ranks()
     learner = folder / "learner"
     learner.mkdir(parents=True, exist_ok=True)
     engine.save(str(learner), _TAG)
-    if critic is not None:
-        torch.save(critic.state(), learner / "critic.pt")
-    torch.save(torch.get_rng_state(), learner / "random.pt")
-    (learner / "progress.json").write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
+    torch.save(torch.get_rng_state(), learner / _random_name(ranks))
+    if ranks.rank == 0:
+        if critic is not None:
+            torch.save(critic.state(), learner / "critic.pt")
+        text = json.dumps({**asdict(progress), "ranks": ranks.size}) + "\n"
+        (learner / "progress.json").write_text(text, encoding="utf-8")
     export_policy(folder / "hf", engine, tokenizer)
+    ranks.everyones(None)  # nobody calls the folder complete before all have written
 
 
 def load_learner(
@@ -51,7 +61,9 @@ def load_learner(
 ) -> LearnerProgress:
     """Bring an engine and its critic back to a checkpoint.
 
-    Raises `CheckpointNotFound` naming the folder that lacks the learner's state, or its critic's.
+    Raises `CheckpointNotFound` naming the folder that lacks the learner's state, or its critic's,
+    and `RanksChanged`. Without ZeRO any number of ranks may go on; the random generators of ranks
+    that are new stay as they are.
     """
     learner = folder / "learner"
     if not (learner / "progress.json").is_file():
@@ -61,19 +73,38 @@ def load_learner(
             f"no critic in {learner}: the checkpoint was written with learner.critic.kind=none, so"
             " a run with a critic cannot go on from it"
         )
+    fields = json.loads((learner / "progress.json").read_text(encoding="utf-8"))
+    ranks = present_ranks()
+    _refuse_other_ranks(folder, fields.pop("ranks", 1), ranks.size, engine.zero_stage)
     engine.load(str(learner), _TAG)
     if critic is not None:
         critic.restore(torch.load(learner / "critic.pt", weights_only=True))
-    torch.set_rng_state(torch.load(learner / "random.pt", weights_only=True))
-    fields = json.loads((learner / "progress.json").read_text(encoding="utf-8"))
+    random = learner / _random_name(ranks)
+    if random.is_file():
+        torch.set_rng_state(torch.load(random, weights_only=True))
     return LearnerProgress(**fields)
+
+
+def _random_name(ranks: Ranks) -> str:
+    return f"random_{ranks.rank}.pt" if ranks.rank else "random.pt"
+
+
+def _refuse_other_ranks(folder: Path, written: int, present: int, zero_stage: int) -> None:
+    if written != present and zero_stage > 0:
+        raise RanksChanged(
+            f"{folder} was written by {written} learner ranks and cannot be loaded by {present}:"
+            f" learner.deepspeed.zero_stage={zero_stage} divides its state among them; set"
+            f" learner.ranks={written}"
+        )
 
 
 def export_policy(folder: Path, engine: TrainingEngine, tokenizer: PreTrainedTokenizerBase) -> None:
     """Write the policy and its tokenizer as a folder that `from_pretrained` loads.
 
-    An adapter is merged into the written weights.
+    An adapter is merged into the written weights. All ranks call it, rank 0 writes.
     """
     with engine.gathered() as policy:
+        if present_ranks().rank:
+            return
         policy.save_pretrained(folder, state_dict=whole_state(policy))
     tokenizer.save_pretrained(folder)

@@ -62,13 +62,12 @@ class Critic:
         return loss.detach()
 
     def step(self) -> CriticStep:
-        """Apply what was accumulated since the last step, averaged over all ranks."""
+        """Apply what was accumulated since the last step, summed over all ranks."""
         if dist.is_initialized() and dist.get_world_size() > 1:
             for parameter in self._network.parameters():
                 if parameter.grad is None:  # this rank had nothing, the others wait for it
                     parameter.grad = torch.zeros_like(parameter)
                 dist.all_reduce(parameter.grad)
-                parameter.grad /= dist.get_world_size()
         self._optimizer.step()
         self._optimizer.zero_grad()
         return CriticStep(grad_norm=self._optimizer.grad_norm, applied=self._optimizer.applied)

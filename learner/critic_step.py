@@ -11,7 +11,8 @@ from redline.learner.advantages.returns import Float64
 from redline.learner.course import Course, Judgement, judge, make_course
 from redline.learner.critic import Critic
 from redline.learner.engine import TrainingEngine
-from redline.learner.packing import TokenBatch, pad_batch, plan_micro_batches
+from redline.learner.packing import TokenBatch, pad_batch
+from redline.learner.ranks import Division
 from redline.learner.samples import Penalties, SampleBatch
 from redline.learner.settings import LearnerSettings
 from redline.replay.records import TrainingSample
@@ -25,6 +26,15 @@ class ValueTargets:
     old_values: Float64  # (p,)
     targets: Float64  # (p,)
     trained: np.ndarray  # (p,) bool, whether there is a target
+
+
+NO_STATES = ValueTargets(
+    states=np.empty(0, dtype=np.int64),
+    old_values=np.empty(0),
+    targets=np.empty(0),
+    trained=np.empty(0, dtype=np.bool_),
+)
+"""Of a sample that the critic learns nothing from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +52,7 @@ def judge_batch(
     critic: Critic,
     batch: SampleBatch,
     settings: LearnerSettings,
+    division: Division,
     penalties: Penalties | None = None,
 ) -> JudgedBatch:
     """Advantages of all samples by generalised advantage estimation."""
@@ -49,7 +60,9 @@ def judge_batch(
         make_course(sample, trajectory, settings.critic, penalties)
         for sample, trajectory in zip(batch.samples, batch.trajectories, strict=True)
     ]
-    values = value_states(engine, critic, batch.samples, courses, settings.micro_batch_tokens)
+    values = value_states(
+        engine, critic, batch.samples, courses, settings.micro_batch_tokens, division
+    )
     judged = [judge(c, v, settings.critic) for c, v in zip(courses, values, strict=True)]
     advantages = [j.advantages for j in judged]
     if settings.critic.normalize_advantages:
@@ -77,10 +90,11 @@ def value_states(
     samples: Sequence[TrainingSample],
     courses: Sequence[Course],
     token_budget: int,
+    division: Division,
 ) -> list[Float64]:
     """Values of the states of every course, with one forward pass over the samples."""
     values: list[Float64] = [np.empty(0)] * len(samples)
-    for part in plan_micro_batches([len(s.token_ids) for s in samples], token_budget):
+    for part in division.scoring_plan([len(s.token_ids) for s in samples], token_budget):
         chosen = [samples[i] for i in part]
         nothing = [np.zeros(len(s.token_ids), dtype=np.bool_) for s in chosen]
         tokens = pad_batch([s.token_ids for s in chosen], nothing)
@@ -90,7 +104,7 @@ def value_states(
         ends = np.cumsum([len(s) for s in states])
         for index, own in zip(part, np.split(found, ends[:-1]), strict=True):
             values[index] = own
-    return values
+    return division.completed(values)
 
 
 def with_states(tokens: TokenBatch, states: Sequence[np.ndarray]) -> TokenBatch:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redline.learner.contradictions import refuse_contradictions
+from redline.learner.meeting import Meeting, Seat
 from redline.learner.settings import LearnerSettings
 from redline.replay.records import StepResult, TrajectoryGroup, WeightUpdate
 
 if TYPE_CHECKING:
+    from torch.distributed import Store
     from transformers import PreTrainedTokenizerBase
 
     from redline.learner.critic import Critic
@@ -20,9 +22,16 @@ if TYPE_CHECKING:
     from redline.learner.progress import LearnerProgress
     from redline.learner.reference import Reference
 
+_SECONDS = 1800.0
+
 
 class Learner:
-    """Trains one policy in one process; its weight version grows by one with each update."""
+    """Trains one policy; its weight version grows by one with each update.
+
+    With `ranks` above 1 it is one of several processes that train together: rank 0 opens the
+    meeting, all of them start with it, and from then on every method but `close` is called on all
+    with the same arguments. They wait for each other within it.
+    """
 
     def __init__(
         self,
@@ -33,13 +42,15 @@ class Learner:
         top_p: float = 1.0,
         seed: int = 0,
         reference_path: str | None = None,
+        rank: int = 0,
+        seconds: float = _SECONDS,
     ) -> None:
         """`temperature` and `top_p` are those that the samplers draw with.
 
         The reference of the KL penalty is the policy at `reference_path`, or else the starting
         policy; it is loaded only when `kl_coef` is above zero. With an adapter (`lora.rank`) it is
-        the starting policy, which the learner holds anyway. Raises ValueError for settings that
-        this learner cannot follow.
+        the starting policy, which the learner holds anyway. A rank waits `seconds` for the others.
+        Raises ValueError for settings that this learner cannot follow.
         """
         _refuse_unsupported(settings)
         if settings.lora.rank > 0 and reference_path not in (None, model_path):
@@ -53,14 +64,27 @@ class Learner:
         self._temperature = temperature
         self._top_p = top_p
         self._seed = seed
+        self._rank = rank
+        self._seconds = seconds
+        self._store: Store | None = None
         self._engine: TrainingEngine | None = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._reference: Reference | None = None
         self._critic: Critic | None = None
         self._progress: LearnerProgress | None = None
 
-    def start(self) -> None:
-        """Load the policy and set up its engine; raises `PolicyNotFound`."""
+    def open_meeting(self, host: str) -> Meeting:
+        """Let the other ranks find this one, rank 0, at an address of its machine."""
+        from redline.learner.process_group import open_meeting
+
+        meeting, self._store = open_meeting(self._seat(), host)
+        return meeting
+
+    def start(self, meeting: Meeting | None = None) -> None:
+        """Load the policy and set up its engine; raises `PolicyNotFound`.
+
+        Several ranks need the meeting that rank 0 opened; a ValueError says so.
+        """
         import torch
 
         from redline.learner.engine import TrainingEngine
@@ -72,6 +96,7 @@ class Learner:
         torch.manual_seed(self._seed)
         self._tokenizer = load_tokenizer(self._model_path)
         policy = load_policy(self._model_path, settings.dtype)
+        self._join(meeting)
         if settings.lora.rank > 0:
             add_adapter(policy, settings.lora)
         self._engine = TrainingEngine(
@@ -88,7 +113,23 @@ class Learner:
             self._reference = self._make_reference(self._engine)
         if settings.critic.kind != "none":
             self._critic = self._make_critic(self._engine)
+        if self._rank:
+            torch.manual_seed(self._seed + self._rank)  # dropout differs, the start does not
         self._progress = LearnerProgress()
+
+    def _join(self, meeting: Meeting | None) -> None:
+        from redline.learner.process_group import find_meeting, join_ranks
+
+        if self._settings.ranks == 1:
+            return
+        if meeting is None:
+            raise ValueError(f"learner.ranks is {self._settings.ranks}: a rank needs a meeting")
+        if self._store is None:
+            self._store = find_meeting(self._seat(), meeting)
+        join_ranks(self._seat(), self._store)
+
+    def _seat(self) -> Seat:
+        return Seat(rank=self._rank, ranks=self._settings.ranks, seconds=self._seconds)
 
     def _make_reference(self, engine: "TrainingEngine") -> "Reference":
         """The policy without its adapter if it has one, else a copy."""
@@ -156,13 +197,16 @@ class Learner:
             seconds_train=time.perf_counter() - began,
         )
 
-    def weight_update(self) -> WeightUpdate:
-        """The present weights with manifest, checksum and probe."""
-        from redline.learner.publish import make_weight_update
+    def weight_update(self) -> WeightUpdate | None:
+        """The present weights with manifest, checksum and probe; of rank 0, None of the others."""
+        from redline.learner.publish import make_probe, make_weight_update
 
         engine, progress = self._started()
         with engine.gathered() as policy:
-            return make_weight_update(policy, progress.weight_version)
+            if self._rank == 0:
+                return make_weight_update(policy, progress.weight_version)
+            make_probe(policy)  # under ZeRO-3 a forward pass may be an exchange
+            return None
 
     def set_version(self, version: int) -> None:
         """Number the present weights anew, as a resumed run may need it."""
@@ -171,7 +215,7 @@ class Learner:
         self._progress = replace(self._started()[1], weight_version=version)
 
     def save_checkpoint(self, folder: str | Path) -> None:
-        """Write `learner/` and `hf/` into `folder`."""
+        """Write `learner/` and `hf/` into `folder`, which all ranks see."""
         from redline.learner.checkpoint import save_learner
 
         engine, progress = self._started()
@@ -179,7 +223,11 @@ class Learner:
         save_learner(Path(folder), engine, self._tokenizer, progress, self._critic)
 
     def load_checkpoint(self, folder: str | Path) -> None:
-        """Return to what `save_checkpoint` wrote; raises `CheckpointNotFound`."""
+        """Return to what `save_checkpoint` wrote.
+
+        Raises `CheckpointNotFound`, and `RanksChanged` where another number of ranks wrote it and
+        the ZeRO stage divided the state among them.
+        """
         from redline.learner.checkpoint import load_learner
 
         engine, _ = self._started()
@@ -207,8 +255,8 @@ class Learner:
 
 def _refuse_unsupported(settings: LearnerSettings) -> None:
     """ValueError naming the setting that has to change."""
-    if settings.ranks != 1:
-        raise ValueError(f"learner.ranks is {settings.ranks}: only 1 is supported so far")
+    if settings.ranks < 1:
+        raise ValueError(f"learner.ranks is {settings.ranks}, expected 1 or more")
     if settings.lora.rank < 0:
         raise ValueError(f"learner.lora.rank is {settings.lora.rank}, expected 0 or more")
     if settings.epochs_per_batch < 1:

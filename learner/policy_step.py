@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from redline.learner.critic import Critic, CriticStep
-from redline.learner.critic_step import ValueTargets, with_states
+from redline.learner.critic_step import NO_STATES, ValueTargets, with_states
 from redline.learner.engine import EngineStep, TrainingEngine
 from redline.learner.losses import PolicyLoss, policy_loss, token_weights
-from redline.learner.packing import TokenBatch, gather_wanted, pad_batch, plan_micro_batches
+from redline.learner.packing import TokenBatch, gather_wanted, pad_batch
+from redline.learner.ranks import Division, idle_sample, plan_share
 from redline.learner.reference import Reference
 from redline.learner.scorer import TokenScores
 from redline.learner.settings import LearnerSettings, LossSettings
@@ -69,16 +70,17 @@ def run_policy_step(
     samples: Sequence[TrainingSample],
     settings: LearnerSettings,
     first_index: int,
+    division: Division,
     critic: Critic | None = None,
     values: Sequence[ValueTargets] = (),
 ) -> PolicyFigures:
     """Train `epochs_per_batch` optimizer steps on `samples`; `first_index` counts those before.
 
-    With a critic, `values` has what it is to learn of each sample. A micro-batch whose loss is not
-    finite spoils the gradient on purpose, so that all ranks leave the step out together; it does
-    not enter the figures.
+    `samples` are those of all ranks, and so are the figures. With a critic, `values` has what it is
+    to learn of each sample. A micro-batch whose loss is not finite spoils the gradient on purpose,
+    so that all ranks leave the step out together; it does not enter the figures.
     """
-    micro_batches = make_micro_batches(samples, settings, engine.device, values)
+    micro_batches = _my_micro_batches(samples, settings, engine.device, division, values)
     for micro in micro_batches:
         _add_fixed_logprobs(engine, reference, micro, settings)
     sums = torch.zeros(7)  # policy loss, kl, entropy, clipped tokens, mismatch, masked, value loss
@@ -86,18 +88,44 @@ def run_policy_step(
     critic_steps: list[CriticStep] = []
     for epoch in range(settings.epochs_per_batch):
         for micro in micro_batches:
-            sums += _backward(engine, critic, micro, settings.loss)
+            sums += _backward(engine, critic, micro, settings.loss, division.ranks.size)
         steps.append(engine.step(first_index + epoch))
         if critic is not None:
             critic_steps.append(critic.step())
-    sums /= settings.epochs_per_batch
+    sums = division.summed(sums) / settings.epochs_per_batch
     return _figures(sums, steps, critic_steps, sum(int(s.loss_mask.sum()) for s in samples))
 
 
+def _my_micro_batches(
+    samples: Sequence[TrainingSample],
+    settings: LearnerSettings,
+    device: torch.device,
+    division: Division,
+    values: Sequence[ValueTargets],
+) -> list[MicroBatch]:
+    """The micro-batches of this rank's samples, and idle ones until all ranks have as many."""
+    own = make_micro_batches(samples, settings, device, values, division.mine)
+    missing = division.idle(len(own))
+    if not missing:
+        return own
+    idle_values = [*values, NO_STATES] if values else ()
+    idle = make_micro_batches(
+        [*samples, idle_sample(samples[0])], settings, device, idle_values, [len(samples)]
+    )
+    return own + idle * missing
+
+
 def _backward(
-    engine: TrainingEngine, critic: Critic | None, micro: MicroBatch, settings: LossSettings
+    engine: TrainingEngine,
+    critic: Critic | None,
+    micro: MicroBatch,
+    settings: LossSettings,
+    ranks: int,
 ) -> torch.Tensor:
-    """Gradients of one micro-batch; returns what it adds to the figures, (7,)."""
+    """Gradients of one micro-batch; returns what it adds to the figures, (7,).
+
+    The engine averages gradients over ranks, while token weights make them add up.
+    """
     scores = engine.score(micro.tokens, with_entropy=True)
     loss = _loss(scores, micro, settings)
     parts = (loss.policy, loss.kl, loss.entropy, loss.clipped, loss.mismatch, loss.masked)
@@ -106,7 +134,7 @@ def _backward(
     total = loss.total
     if not bool(torch.isfinite(total)):
         total = scores.logprobs.sum() * float("nan")
-    engine.backward(total)
+    engine.backward(total * ranks)
     if critic is not None and micro.values is not None:
         known = micro.values
         figures[6] = critic.backward(
@@ -147,11 +175,15 @@ def make_micro_batches(
     settings: LearnerSettings,
     device: torch.device,
     values: Sequence[ValueTargets] = (),
+    mine: Sequence[int] | None = None,
 ) -> list[MicroBatch]:
-    """Samples sorted by length under the token budget, with token weights of the whole step."""
+    """Samples sorted by length under the token budget, with token weights of the whole step.
+
+    Only of the samples with the indices `mine`, if that is given.
+    """
     counts = torch.tensor([int(sample.loss_mask.sum()) for sample in samples])
     states = sum(int(v.trained.sum()) for v in values)
-    plan = plan_micro_batches([len(s.token_ids) for s in samples], settings.micro_batch_tokens)
+    plan = plan_share([len(s.token_ids) for s in samples], settings.micro_batch_tokens, mine)
     micro_batches = []
     for part in plan:
         chosen = [samples[i] for i in part]

@@ -7,7 +7,8 @@ import torch
 
 from redline.learner.advantages.returns import Float64
 from redline.learner.losses.kl import kl_estimate
-from redline.learner.packing import pad_batch, plan_micro_batches
+from redline.learner.packing import pad_batch
+from redline.learner.ranks import divide_singly, present_ranks
 from redline.learner.reference import Reference
 from redline.learner.samples import SampleBatch
 from redline.learner.settings import LearnerSettings
@@ -35,8 +36,9 @@ def reward_penalty(
     """
     samples = batch.samples
     estimates: list[Float64] = [np.empty(0)] * len(samples)
-    plan = plan_micro_batches([len(s.token_ids) for s in samples], settings.micro_batch_tokens)
-    for part in plan:
+    lengths = [len(s.token_ids) for s in samples]
+    division = divide_singly(present_ranks(), lengths)
+    for part in division.scoring_plan(lengths, settings.micro_batch_tokens):
         chosen = [samples[i] for i in part]
         tokens = pad_batch([s.token_ids for s in chosen], [s.loss_mask for s in chosen])
         reference_logprobs = reference.logprobs(tokens).double().cpu()
@@ -45,6 +47,7 @@ def reward_penalty(
         ends = np.cumsum([int(s.loss_mask.sum()) for s in chosen])
         for index, own in zip(part, np.split(found.numpy(), ends[:-1]), strict=True):
             estimates[index] = own
+    estimates = division.completed(estimates)
     return RewardPenalty(
         by_trajectory={
             trajectory.trajectory_id: np.split(

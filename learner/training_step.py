@@ -7,6 +7,7 @@ from redline.learner.critic import Critic
 from redline.learner.critic_step import judge_batch
 from redline.learner.engine import TrainingEngine
 from redline.learner.policy_step import PolicyFigures, run_policy_step
+from redline.learner.ranks import divide, present_ranks
 from redline.learner.reference import Reference
 from redline.learner.reward_penalty import RewardPenalty, reward_penalty
 from redline.learner.samples import SampleBatch, make_samples
@@ -40,9 +41,14 @@ def take_step(
     batch = make_samples(groups, settings.loss, settings.micro_batch_tokens, by_trajectory)
     if not batch.samples:
         return StepOutcome(batch=batch, figures=None, explained_variance=0.0)
+    division = divide(
+        present_ranks(),
+        [trajectory.group_id for trajectory in batch.trajectories],
+        [len(sample.token_ids) for sample in batch.samples],
+    )
     judged = None
     if critic is not None:
-        judged = judge_batch(engine, critic, batch, settings, by_trajectory)
+        judged = judge_batch(engine, critic, batch, settings, division, by_trajectory)
         batch = replace(batch, samples=judged.samples)
     figures = run_policy_step(
         engine,
@@ -50,6 +56,7 @@ def take_step(
         batch.samples,
         settings,
         first_index,
+        division,
         critic,
         judged.values if judged else (),
     )

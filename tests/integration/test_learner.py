@@ -291,8 +291,10 @@ def test_kl_and_second_epochs(policy):
 
 
 def test_unsupported_settings_are_refused(policy):
-    with pytest.raises(ValueError, match="ranks is 2"):
-        Learner(model_path=policy, settings=settings(ranks=2))
+    with pytest.raises(ValueError, match="ranks is 0"):
+        Learner(model_path=policy, settings=settings(ranks=0))
+    with pytest.raises(ValueError, match="ranks is 2: a rank needs a meeting"):
+        started(policy, ranks=2)
     from redline.learner.model import PolicyNotFound
 
     missing = Learner(model_path="./no/such/policy", settings=settings())

@@ -136,6 +136,11 @@ def test_resume_takes_the_saved_configuration_and_refuses_what_must_stay(tmp_pat
     assert (resumed.steps, resumed.rollout.group_size) == (9, 4)
     with pytest.raises(UserError, match=r"learner\.groups_per_step was"):
         resumed_config(load_config("demo", [root]), ["learner.groups_per_step=2"])
+    assert resumed_config(load_config("demo", [root]), ["learner.ranks=2"]).learner.ranks == 2
+    divided = load_config("demo", [root, "learner.deepspeed.zero_stage=1"])
+    (tmp_path / "demo" / "config.yaml").write_text(to_yaml(divided))
+    with pytest.raises(UserError, match=r"learner\.ranks was 1"):
+        resumed_config(divided, ["learner.ranks=2"])
     with pytest.raises(UserError, match="no run to resume"):
         resumed_config(load_config("demo", [root, "name=other"]), [])
 

@@ -1,0 +1,116 @@
+"""The ranks of a learner behind one handle, so that nobody else needs to know how many there are.
+
+Every call goes to all ranks, which wait for each other within it. So one that fails or is lost
+keeps the others waiting, and who failed is told apart from who only waited.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayTaskError
+
+from redline.cluster.config import DeadlineSettings
+from redline.cluster.errors import UserError, WorkFailed
+from redline.cluster.handles import answer
+from redline.replay.records import StepResult, TrajectoryGroup, WeightUpdate
+
+_SECONDS_TO_FAIL_TOO = 10.0
+"""After the first rank's failure: the cause may be another rank, whose end is noticed later."""
+_EARLIER = 0.95
+"""Share of a deadline after which ranks are named, before the caller's own wait ends."""
+
+
+class RayLearner:
+    """The ranks of a learner, rank 0 first."""
+
+    def __init__(self, handles: dict[str, Any], deadlines: DeadlineSettings) -> None:
+        """`handles` by the names of the ranks."""
+        self._handles = handles
+        self._deadlines = deadlines
+
+    async def train_step(self, groups: Sequence[TrajectoryGroup]) -> StepResult:
+        """One optimizer step."""
+        shared = ray.put(list(groups))
+        return await self._call("train_step", shared, seconds=self._deadlines.step)
+
+    async def weight_update(self) -> WeightUpdate:
+        """All weights as they are now."""
+        return await self._call("weight_update", seconds=self._deadlines.push)
+
+    async def save_checkpoint(self, folder: Path) -> None:
+        """Write a checkpoint."""
+        seconds = self._deadlines.checkpoint
+        await self._call("save_checkpoint", str(folder.resolve()), seconds=seconds)
+
+    async def load_checkpoint(self, folder: Path) -> None:
+        """Go back to a checkpoint."""
+        seconds = self._deadlines.checkpoint
+        await self._call("load_checkpoint", str(folder.resolve()), seconds=seconds)
+
+    async def _call(self, method: str, *arguments: Any, seconds: float) -> Any:
+        """Call all ranks; returns rank 0's answer."""
+        calls = {
+            name: answer(name, getattr(handle, method).remote(*arguments))
+            for name, handle in self._handles.items()
+        }
+        told = await answer_of_all(calls, seconds * _EARLIER)
+        return told[next(iter(told))]
+
+
+async def start_learner(handles: dict[str, Any], seconds: float) -> None:
+    """Let the ranks meet and start; raises WorkFailed naming who failed or did not come."""
+    meeting = None
+    if len(handles) > 1:
+        name, first = next(iter(handles.items()))
+        host = await answer(name, first.node_address.remote())
+        meeting = await answer(name, first.open_meeting.remote(host))
+    starts = {name: answer(name, h.start.remote(meeting)) for name, h in handles.items()}
+    await answer_of_all(starts, seconds * _EARLIER)
+
+
+async def answer_of_all(calls: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Await the same call on all ranks; raises WorkFailed naming who failed or gave no answer.
+
+    The first failure ends the wait, but for a moment in which others may fail too: of several
+    that did, those that were lost come first.
+    """
+    tasks = {name: asyncio.ensure_future(call) for name, call in calls.items()}
+    try:
+        done, waiting = await asyncio.wait(
+            tasks.values(), timeout=seconds, return_when=asyncio.FIRST_EXCEPTION
+        )
+        if any(task.exception() for task in done):
+            if waiting:
+                await asyncio.wait(waiting, timeout=_SECONDS_TO_FAIL_TOO)
+        elif not waiting:
+            return {name: task.result() for name, task in tasks.items()}
+        raise _failure(tasks, seconds)
+    finally:
+        for task in tasks.values():
+            task.cancel()
+
+
+def _failure(tasks: dict[str, asyncio.Task[Any]], seconds: float) -> Exception:
+    """What to say of ranks of which at least one failed or gave no answer."""
+    ended = [task.exception() for task in tasks.values() if task.done()]
+    failed = [error for error in ended if isinstance(error, Exception)]
+    silent = [name for name, task in tasks.items() if not task.done()]
+    if not failed:
+        return WorkFailed(f"{', '.join(silent)}: no answer after {seconds:.0f} s")
+    failed.sort(key=_rank_of_cause)
+    if isinstance(failed[0], UserError) or len(tasks) == 1:
+        return failed[0]
+    text = "; ".join(str(error) for error in failed)
+    if silent:
+        text += f"; no answer from {', '.join(silent)}"
+    return WorkFailed(text)
+
+
+def _rank_of_cause(error: Exception) -> int:
+    """Wrong input first, then ranks that were lost, then those that raised something."""
+    if isinstance(error, UserError):
+        return 0
+    return 2 if isinstance(error.__cause__, RayTaskError) else 1
