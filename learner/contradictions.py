@@ -12,10 +12,19 @@ def refuse_contradictions(settings: LearnerSettings) -> None:
 
 
 def _contradictions(settings: LearnerSettings) -> Iterator[str]:
+    yield from _of_ranks(settings)
     yield from _of_critic(settings.loss, settings.critic)
     yield from _of_ratio(settings.loss)
     yield from _of_mismatch(settings.loss)
     yield from _of_penalty(settings.loss)
+
+
+def _of_ranks(settings: LearnerSettings) -> Iterator[str]:
+    if settings.ranks > 1 and 0 < settings.num_gpus < 1:
+        yield (
+            f"learner.ranks={settings.ranks} with learner.num_gpus={settings.num_gpus:g} would let"
+            " ranks share a GPU, which NCCL refuses: set num_gpus to 1, or ranks to 1"
+        )
 
 
 def _of_critic(loss: LossSettings, critic: CriticSettings) -> Iterator[str]:

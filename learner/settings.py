@@ -120,6 +120,7 @@ class LearnerSettings:
     """The learner of a training run."""
 
     ranks: int = 1
+    """Processes that train together, each with `num_cpus` and `num_gpus` of its own."""
     num_cpus: float = 1.0
     num_gpus: float = 0.0
     threads: int = 2

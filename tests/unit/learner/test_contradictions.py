@@ -44,6 +44,7 @@ def settings(critic=None, **loss):
             settings(kl_coef=0.1, kl_estimator="k1"),
             ("learner.loss.kl_estimator", "learner.loss.kl_in"),
         ),
+        (LearnerSettings(ranks=2, num_gpus=0.5), ("learner.ranks", "learner.num_gpus")),
     ],
 )
 def test_both_settings_are_named(chosen, names):
