@@ -131,12 +131,12 @@ def _show_group(group: "TrajectoryGroup", json: bool) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn what the store complains of into one line: 2 for a wrong path or id, 1 for damage."""
-    from redline.replay.errors import ReplayError, StoreError
+    """One line for what the store complains of: 2 for a wrong path, id or version, 1 for damage."""
+    from redline.replay.errors import ReplayError, SchemaVersionError, StoreError
 
     try:
         yield
-    except StoreError as error:
+    except (StoreError, SchemaVersionError) as error:
         raise UserError(one_line(error)) from error
     except ReplayError as error:
         raise WorkFailed(one_line(error)) from error
