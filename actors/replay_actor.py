@@ -6,6 +6,7 @@ from pathlib import Path
 
 from redline.replay.cursor import Cursor
 from redline.replay.records import TrajectoryGroup
+from redline.replay.sampling import Sampling
 from redline.replay.settings import ReplaySettings
 from redline.replay.store import ReplayStore
 from redline.replay.store_records import Lease, StoreStats
@@ -23,7 +24,7 @@ class ReplayActor:
             Path(path),
             groups_per_segment=settings.groups_per_segment,
             lease_seconds=settings.lease_seconds,
-            sampling=settings.sampling_policy(),
+            sampling=Sampling.of(settings),
         )
         self._changed = asyncio.Condition()
 

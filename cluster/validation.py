@@ -10,7 +10,7 @@ from redline.cluster.config import RunConfig, SftConfig, TaskSettings
 from redline.cluster.errors import UserError
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.settings import ESTIMATORS, GROUP_BASELINES
-from redline.replay.sampling import SamplingPolicy
+from redline.replay.settings import SamplingPolicy
 from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
 

@@ -142,9 +142,20 @@ def read_groups(path: str | PathLike[str]) -> Iterator[TrajectoryGroup]:
 
 def read_batches(path: str | PathLike[str]) -> Iterator[pa.RecordBatch]:
     """The same as Arrow record batches of `schema.SCHEMA`, memory-mapped, one per group."""
+    return (batch for _, batch in read_numbered(path))
+
+
+def read_numbered(path: str | PathLike[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The same with the sequence number of each group."""
     for file in _files(path):
-        for _, batch in Segment(file).numbered():
-            yield batch
+        yield from Segment(file).numbered()
+
+
+def group_state(sequence: int, ledger: Ledger) -> GroupState:
+    """What became of a group."""
+    if sequence in ledger.committed:
+        return GroupState.COMMITTED
+    return GroupState.DROPPED if ledger.is_done(sequence) else GroupState.WAITING
 
 
 def find_group(path: str | PathLike[str], group_id: str) -> TrajectoryGroup:
@@ -198,16 +209,12 @@ def _summarise(segment: Segment, ledger: Ledger) -> SegmentSummary:
 
 
 def _group(sequence: int, batch: pa.RecordBatch, ledger: Ledger) -> GroupSummary:
-    if sequence in ledger.committed:
-        state = GroupState.COMMITTED
-    else:
-        state = GroupState.DROPPED if ledger.is_done(sequence) else GroupState.WAITING
     oldest = batch.column("oldest_version").to_numpy()
     return GroupSummary(
         sequence=sequence,
         group_id=batch.column("group_id")[0].as_py(),
         task_id=batch.column("task_id")[0].as_py(),
-        state=state,
+        state=group_state(sequence, ledger),
         statuses=tuple(TrajectoryStatus(s) for s in batch.column("status").to_pylist()),
         reward_mean=float(np.mean(batch.column("reward").to_numpy())),
         tokens=int(np.sum(batch.column("tokens").to_numpy())),

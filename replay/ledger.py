@@ -11,8 +11,9 @@ from redline.replay.batches import BatchLog
 from redline.replay.cursor import Cursor, DroppedRange, SequenceRange
 from redline.replay.errors import LeaseError
 from redline.replay.records import DropCount, DropReason
-from redline.replay.sampling import Candidate, Sampling, SamplingPolicy, choose
+from redline.replay.sampling import Candidate, Sampling, choose
 from redline.replay.sequences import SequenceSet
+from redline.replay.settings import SamplingPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,24 +8,14 @@ depends on the store's state alone, so a retried or resumed lease draws the same
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from redline.replay.settings import ReplaySettings, SamplingPolicy
+
 _FLOOR = 0.01  # in units of reward: groups without any signal are drawn too, but seldom
-
-
-class SamplingPolicy(StrEnum):
-    """How a lease chooses among the groups that are waiting."""
-
-    FIFO = "fifo"
-    """Groups of the oldest weights, in the order of arrival among their like."""
-    UNIFORM = "uniform"
-    """Each with the same probability."""
-    PRIORITIZED = "prioritized"
-    """In proportion to (priority + 0.01) ** exponent; see `priority`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +50,15 @@ class Sampling:
     exponent: float = 1.0
     """0 is uniform; only `prioritized` has a use for it."""
 
+    @staticmethod
+    def of(settings: ReplaySettings) -> "Sampling":
+        """The policy that a run asks for; raises ValueError for one that does not exist."""
+        return Sampling(
+            policy=SamplingPolicy(settings.sampling),
+            seed=settings.sampling_seed,
+            exponent=settings.priority_exponent,
+        )
+
     def order(self, candidates: Sequence[Candidate], draw: int) -> list[Candidate]:
         """The candidates, the ones to be lent first at the front; `draw` numbers the lease."""
         by_age = sorted(candidates, key=_age)
@@ -86,8 +85,8 @@ def choose(
     """
     chosen: dict[int, Candidate] = {}
     if min_version is not None:
-        versions = sorted({c.oldest_version for c in ordered if c.oldest_version >= 0})
-        for version in versions:
+        stored = {c.oldest_version for c in ordered if c.oldest_version >= 0}
+        for version in sorted(stored.union(start for start in in_flight if start >= min_version)):
             due = [c for c in ordered if 0 <= c.oldest_version <= version]
             steps = version - min_version  # that can still take them after this one
             flying = sum(start <= version for start in in_flight)

@@ -1,8 +1,18 @@
 """Settings of the replay store, composed into the run configuration by `redline.cluster.config`."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from redline.replay.sampling import Sampling, SamplingPolicy
+
+class SamplingPolicy(StrEnum):
+    """How a lease chooses among the groups that are waiting."""
+
+    FIFO = "fifo"
+    """Groups of the oldest weights, in the order of arrival among their like."""
+    UNIFORM = "uniform"
+    """Each with the same probability."""
+    PRIORITIZED = "prioritized"
+    """In proportion to (priority + 0.01) ** exponent; see `sampling.priority`."""
 
 
 @dataclass(kw_only=True)
@@ -21,11 +31,3 @@ class ReplaySettings:
     """Seed of the draws of `uniform` and `prioritized`."""
     priority_exponent: float = 1.0
     """How strongly `prioritized` prefers groups whose rewards differ; 0 is uniform."""
-
-    def sampling_policy(self) -> Sampling:
-        """The three settings of sampling together; raises ValueError for an unknown policy."""
-        return Sampling(
-            policy=SamplingPolicy(self.sampling),
-            seed=self.sampling_seed,
-            exponent=self.priority_exponent,
-        )

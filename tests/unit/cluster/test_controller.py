@@ -18,7 +18,8 @@ from redline.cluster.errors import WorkFailed
 from redline.cluster.records import Position
 from redline.cluster.task_order import TaskOrder
 from redline.replay.cursor import Cursor
-from redline.replay.sampling import Sampling, SamplingPolicy
+from redline.replay.sampling import Sampling
+from redline.replay.settings import SamplingPolicy
 from redline.replay.store import ReplayStore
 
 

@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 from redline.replay.cursor import Cursor
 from redline.replay.errors import LeaseError, StoreError
 from redline.replay.records import DropReason
-from redline.replay.sampling import Sampling, SamplingPolicy
+from redline.replay.sampling import Sampling
+from redline.replay.settings import SamplingPolicy
 from redline.replay.store import ReplayStore
 
 LEASE_SECONDS = 10.0
