@@ -9,8 +9,8 @@ schema.py         the Arrow schema           encode.py, decode.py, checks.py  re
 segment.py        sealed files               shelf.py      the segments of one store
 journal.py        append-only lines          files.py      atomic writes
 identity.py       a store's id and lock      sequences.py  sets of numbers as ranges
-catalog.py       reading beside the writer  verify.py, export.py
-manifest.py      which groups a bad disk took batches.py   what a rewind lends again
-sampling.py      which groups are lent       tables.py, sql.py   flat tables and questions to them
-render.py, render_catalog.py, render_answer.py, diff_view.py, visible.py, to_json.py   what users see
+catalog.py        reading beside the writer  verify.py, export.py
+manifest.py       what a bad disk took       batches.py    what a rewind lends again
+sampling.py       which groups are lent      tables.py, sql.py  flat tables, questions to them
+render.py, render_catalog.py, render_answer.py, diff_view.py, visible.py, to_json.py  for users
 """
