@@ -92,9 +92,9 @@ class RayStore:
         self.handle = handle
         self._keep = keep_committed
 
-    async def lease(self, count: int, min_version: int) -> Lease | None:
+    async def lease(self, count: int, min_version: int, in_flight: Sequence[int]) -> Lease | None:
         """Take groups that are there already."""
-        call = self.handle.lease.remote(count, min_version=min_version)
+        call = self.handle.lease.remote(count, min_version=min_version, in_flight=in_flight)
         return await answer("replay store", call)
 
     async def commit(self, lease_id: str) -> None:

@@ -10,6 +10,7 @@ from redline.cluster.config import RunConfig, SftConfig, TaskSettings
 from redline.cluster.errors import UserError
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS
+from redline.replay.settings import SamplingPolicy
 from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
 
@@ -34,6 +35,7 @@ _CHOICES = {
     "sandbox.min_tier": TIERS,
     "sandbox.max_tier": TIERS,
     "prompt.chat": ("auto", "never"),
+    "replay.sampling": tuple(str(policy) for policy in SamplingPolicy),
 }
 
 _AT_LEAST_ONE = frozenset({
