@@ -68,7 +68,7 @@ def _read(path: Path, lines: Sequence[bytes], plan: dict[str, Any]) -> dict[str,
     """What each line after the plan holds; UserError for another plan or a line that is none."""
     try:
         records = [json.loads(line) for line in lines]
-        if records:
+        if len(records) > 1:
             _refuse_others(path, records[0]["plan"], plan)
         return {record["task_id"]: _sifted(record) for record in records[1:]}
     except (ValueError, KeyError, TypeError, TaskFieldError) as error:
@@ -96,10 +96,14 @@ def _refuse_others(path: Path, before: dict[str, Any], now: dict[str, Any]) -> N
 
 
 def _open_after(path: Path, lines: Sequence[bytes], plan: dict[str, Any]) -> IO[bytes]:
-    """The file opened to be appended to, cut to its whole lines, with the plan in the first."""
+    """The file opened to be appended to, cut to its whole lines, with the plan in the first.
+
+    A plan of which nothing was done is replaced.
+    """
+    kept = lines if len(lines) > 1 else []
     file = path.open("ab")
-    file.truncate(sum(len(line) + 1 for line in lines))
-    if not lines:
+    file.truncate(sum(len(line) + 1 for line in kept))
+    if not kept:
         _append(file, json.dumps({"plan": plan}))
     return file
 

@@ -292,6 +292,10 @@ def test_a_journal_of_other_origin_is_refused(tmp_path):
     (tmp_path / "w.jsonl.partial").write_text("something\n")
     with pytest.raises(UserError, match="remove it"):
         WrongJournal(output, {"seed": 1})
-    (tmp_path / "w.jsonl.partial").write_text('{"plan": {"seed": 2}}\n')
+    (tmp_path / "w.jsonl.partial").unlink()
+    with WrongJournal(output, {"seed": 3}):
+        pass  # nothing came of it, such as with an engine that did not start
+    with WrongJournal(output, {"seed": 2}) as journal:
+        journal.keep(sifted(0))
     with pytest.raises(UserError, match="seed was 2, now 1"):
         WrongJournal(output, {"seed": 1})
