@@ -7,11 +7,13 @@ import numpy as np
 import torch
 
 from redline.learner.critic import Critic, CriticStep
-from redline.learner.critic_step import NO_STATES, ValueTargets, with_states
+from redline.learner.critic_step import NO_STATES, ValueTargets
 from redline.learner.engine import EngineStep, TrainingEngine
 from redline.learner.losses import PolicyLoss, policy_loss, token_weights
-from redline.learner.packing import TokenBatch, gather_wanted, pad_batch
-from redline.learner.ranks import Division, idle_sample, plan_share
+from redline.learner.micro_batches import micro_batches as batches_of
+from redline.learner.micro_batches import resolve_packing
+from redline.learner.packing import TokenBatch, gather_wanted
+from redline.learner.ranks import Division, idle_sample
 from redline.learner.reference import Reference
 from redline.learner.scorer import TokenScores
 from redline.learner.settings import LearnerSettings, LossSettings
@@ -80,7 +82,9 @@ def run_policy_step(
     to learn of each sample. A micro-batch whose loss is not finite spoils the gradient on purpose,
     so that all ranks leave the step out together; it does not enter the figures.
     """
-    micro_batches = _my_micro_batches(samples, settings, engine.device, division, values)
+    can_pack = engine.can_pack and (reference is None or reference.can_pack)
+    packing = resolve_packing(settings.packing, can_pack)
+    micro_batches = _my_micro_batches(samples, settings, packing, engine.device, division, values)
     for micro in micro_batches:
         _add_fixed_logprobs(engine, reference, micro, settings)
     sums = torch.zeros(7)  # policy loss, kl, entropy, clipped tokens, mismatch, masked, value loss
@@ -99,18 +103,19 @@ def run_policy_step(
 def _my_micro_batches(
     samples: Sequence[TrainingSample],
     settings: LearnerSettings,
+    packing: str,
     device: torch.device,
     division: Division,
     values: Sequence[ValueTargets],
 ) -> list[MicroBatch]:
     """The micro-batches of this rank's samples, and idle ones until all ranks have as many."""
-    own = make_micro_batches(samples, settings, device, values, division.mine)
+    own = make_micro_batches(samples, settings, packing, device, values, division.mine)
     missing = division.idle(len(own))
     if not missing:
         return own
     idle_values = [*values, NO_STATES] if values else ()
     idle = make_micro_batches(
-        [*samples, idle_sample(samples[0])], settings, device, idle_values, [len(samples)]
+        [*samples, idle_sample(samples[0])], settings, packing, device, idle_values, [len(samples)]
     )
     return own + idle * missing
 
@@ -173,31 +178,37 @@ def _figures(
 def make_micro_batches(
     samples: Sequence[TrainingSample],
     settings: LearnerSettings,
+    packing: str,
     device: torch.device,
     values: Sequence[ValueTargets] = (),
     mine: Sequence[int] | None = None,
 ) -> list[MicroBatch]:
-    """Samples sorted by length under the token budget, with token weights of the whole step.
+    """Samples under the token budget, with token weights of the whole step.
 
-    Only of the samples with the indices `mine`, if that is given.
+    `packing` is one of `PACKINGS` but not `auto`. Only of the samples with the ascending indices
+    `mine`, if that is given.
     """
     counts = torch.tensor([int(sample.loss_mask.sum()) for sample in samples])
     states = sum(int(v.trained.sum()) for v in values)
-    plan = plan_share([len(s.token_ids) for s in samples], settings.micro_batch_tokens, mine)
     micro_batches = []
-    for part in plan:
-        chosen = [samples[i] for i in part]
+    for batch in batches_of(
+        [s.token_ids for s in samples],
+        [s.loss_mask for s in samples],
+        token_budget=settings.micro_batch_tokens,
+        packing=packing,
+        groups=[s.group_id for s in samples],
+        states=[v.states for v in values],
+        mine=mine,
+    ):
+        chosen = [samples[i] for i in batch.members]
         masks = [s.loss_mask for s in chosen]
-        tokens = pad_batch([s.token_ids for s in chosen], masks)
-        sequence = torch.tensor(part)[tokens.rows]
+        sequence = torch.tensor(batch.members)[batch.tokens.sequence]
         advantages = gather_wanted([s.advantages for s in chosen], masks)
         rollout = gather_wanted([s.rollout_logprobs for s in chosen], masks)
-        judged = [values[i] for i in part] if values else []
-        if judged:
-            tokens = with_states(tokens, [v.states for v in judged])
+        judged = [values[i] for i in batch.members] if values else []
         micro_batches.append(
             MicroBatch(
-                tokens=tokens.to(device),
+                tokens=batch.tokens.to(device),
                 advantages=torch.from_numpy(advantages.astype(np.float32)).to(device),
                 rollout_logprobs=torch.from_numpy(rollout.astype(np.float32)).to(device),
                 weights=token_weights(sequence, counts, settings.loss).to(device),
@@ -243,6 +254,6 @@ def _loss(scores: TokenScores, micro: MicroBatch, settings: LossSettings) -> Pol
         advantages=micro.advantages,
         entropy=scores.entropy,
         weights=micro.weights,
-        sequence=micro.tokens.rows,
+        sequence=micro.tokens.sequence,
         settings=settings,
     )

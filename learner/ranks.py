@@ -8,14 +8,14 @@ has fewer adds idle ones, in which no token is wanted and whose gradient is zero
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
-from redline.learner.packing import plan_micro_batches
-from redline.replay.records import TrainingSample
+from redline.learner.micro_batches import MicroBatchOf, micro_batches
+from redline.replay.records import Bool, Int32, TrainingSample
 
 T = TypeVar("T")
 _IDLE_TOKENS = 2
@@ -63,15 +63,6 @@ class Division:
         """How many idle micro-batches a rank adds to its own, so that all have equally many."""
         return max(self.ranks.everyones(micro_batches)) - micro_batches
 
-    def scoring_plan(self, lengths: Sequence[int], token_budget: int) -> list[list[int]]:
-        """Micro-batches of samples to score without gradient, equally many on every rank.
-
-        A rank with fewer scores the shortest sample over again; `completed` knows whose count.
-        """
-        plan = plan_share(lengths, token_budget, self.mine)
-        shortest = min(range(len(lengths)), key=lengths.__getitem__, default=0)
-        return plan + [[shortest]] * self.idle(len(plan))
-
     def completed(self, values: Sequence[T]) -> list[T]:
         """Values of all samples, from those that each rank knows of its share."""
         known = list(values)
@@ -103,19 +94,19 @@ def divide(ranks: Ranks, groups: Sequence[str], tokens: Sequence[int]) -> Divisi
     return Division(ranks=ranks, shares=[sorted(share) for share in shares])
 
 
-def divide_singly(ranks: Ranks, tokens: Sequence[int]) -> Division:
-    """Samples to ranks by their lengths alone."""
-    return divide(ranks, [str(index) for index in range(len(tokens))], tokens)
+def scoring_batches(
+    division: Division, token_ids: Sequence[Int32], wanted: Sequence[Bool], **options: Any
+) -> list[MicroBatchOf]:
+    """This rank's part of `micro_batches`, to score without gradient; equally many on every rank.
 
-
-def plan_share(
-    lengths: Sequence[int], token_budget: int, mine: Sequence[int] | None
-) -> list[list[int]]:
-    """Micro-batches of the samples `mine`; of all when it is None."""
-    if mine is None:
-        return plan_micro_batches(lengths, token_budget)
-    plan = plan_micro_batches([lengths[index] for index in mine], token_budget)
-    return [[mine[place] for place in part] for part in plan]
+    A rank with fewer scores the shortest sequence over again; `completed` knows whose count.
+    """
+    own = list(micro_batches(token_ids, wanted, mine=division.mine, **options))
+    missing = division.idle(len(own))
+    if not missing:
+        return own
+    shortest = min(range(len(token_ids)), key=lambda index: len(token_ids[index]))
+    return own + list(micro_batches(token_ids, wanted, mine=[shortest], **options)) * missing
 
 
 def _whole(groups: Sequence[Sequence[int]], tokens: Sequence[int], ranks: int) -> list[list[int]]:

@@ -8,15 +8,20 @@ from typing import Protocol
 
 import torch
 
+from redline.learner.attention import use_packed_attention
 from redline.learner.engine import TrainingEngine
 from redline.learner.lora import adapter_off
 from redline.learner.model import load_policy
 from redline.learner.packing import TokenBatch
+from redline.learner.precision import bfloat16_is_fast
 from redline.learner.scorer import Scorer
 
 
 class Reference(Protocol):
     """What a policy step asks of a reference."""
+
+    can_pack: bool
+    """Whether it can score packed batches."""
 
     def logprobs(self, batch: TokenBatch) -> torch.Tensor:
         """Log-probabilities (n,) of the wanted tokens."""
@@ -28,6 +33,7 @@ class AdapterOffReference:
     def __init__(self, engine: TrainingEngine) -> None:
         """`engine` trains a policy with an adapter."""
         self._engine = engine
+        self.can_pack = engine.can_pack
 
     @torch.no_grad()
     def logprobs(self, batch: TokenBatch) -> torch.Tensor:
@@ -45,6 +51,8 @@ class FrozenReference:
         """Loads the policy at `path`; raises `PolicyNotFound`."""
         policy = load_policy(path, dtype).to(device)
         policy.requires_grad_(False)
+        self.can_pack = use_packed_attention(policy)
+        autocast = autocast and bfloat16_is_fast()
         self._scorer = Scorer(policy, autocast=autocast, temperature=temperature)
         self._scorer.eval()
 
@@ -52,4 +60,4 @@ class FrozenReference:
     def logprobs(self, batch: TokenBatch) -> torch.Tensor:
         """Log-probabilities (n,) of the wanted tokens."""
         batch = batch.to(next(self._scorer.parameters()).device)
-        return self._scorer(batch.input_ids, batch.rows, batch.columns).logprobs
+        return self._scorer(batch).logprobs

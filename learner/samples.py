@@ -160,6 +160,7 @@ def make_sample(trajectory: Trajectory, advantages: Float64) -> TrainingSample:
         versions += [blank - 1, turn.weight_versions]
         indices += [np.full(before + after, index)]
     return TrainingSample(
+        group_id=trajectory.group_id,
         token_ids=np.concatenate(tokens).astype(np.int32),
         loss_mask=np.concatenate(masks).astype(np.bool_),
         rollout_logprobs=np.concatenate(logprobs).astype(np.float32),
