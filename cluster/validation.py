@@ -20,6 +20,7 @@ _CHOICES = {
     "learner.loss.estimator": ESTIMATORS,
     "learner.loss.credit": ("reward_to_go", "trajectory"),
     "learner.packing": PACKINGS,
+    "learner.loss.signal": ("advantage", "outcome"),
     "learner.loss.no_signal": ("drop", "keep"),
     "learner.loss.kind": ("clipped", "gspo", "cispo"),
     "learner.loss.old_policy": ("learner", "sampler"),
