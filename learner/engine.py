@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from redline.learner.attention import use_short_attention
+from redline.learner.grammar_mask import GrammarMask
 from redline.learner.memory import EVERY, return_freed_memory
 from redline.learner.optimizer import GuardedAdamW, learning_rate
 from redline.learner.packing import TokenBatch
@@ -48,8 +49,11 @@ class TrainingEngine:
         top_p: float = 1.0,
         entropy_gradient: bool = False,
         threads: int = 0,
+        grammar: GrammarMask | None = None,
     ) -> None:
-        """Raises ValueError for a ZeRO stage outside 0 to 3."""
+        """With `grammar`, wanted tokens are actions drawn under it.
+
+        Raises ValueError for a ZeRO stage outside 0 to 3."""
         if deepspeed.zero_stage not in range(4):
             raise ValueError(f"zero_stage is {deepspeed.zero_stage}, expected 0, 1, 2 or 3")
         if threads > 0:
@@ -57,6 +61,7 @@ class TrainingEngine:
         self.policy = policy
         self.zero_stage = deepspeed.zero_stage
         self._settings = optimizer
+        self._grammar = grammar
         self._guarded = deepspeed.zero_stage == 0
         if deepspeed.activation_checkpointing:
             policy.gradient_checkpointing_enable()
@@ -84,6 +89,9 @@ class TrainingEngine:
 
         `whole` leaves out the sampler's top-p.
         """
+        allowed = None
+        if self._grammar is not None:
+            allowed = self._grammar.of_places(batch.input_ids, batch.rows, batch.columns)
         batch = batch.to(self.device)
         return self._engine(
             batch.input_ids,
@@ -93,6 +101,7 @@ class TrainingEngine:
             batch.value_rows,
             batch.value_columns,
             whole,
+            allowed,
         )
 
     def backward(self, loss: torch.Tensor) -> None:

@@ -1,7 +1,7 @@
 """The frozen policy that a KL penalty holds the trained one to.
 
-It is scored at the sampler's temperature but without top-p: what the policy sampled must have a
-probability, and the distance of a nucleus to the whole reference is finite.
+It is scored under the sampler's grammar and temperature but without top-p: what the policy sampled
+must have a probability, and the distance of a nucleus to the whole reference is finite.
 """
 
 from typing import Protocol
@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 
 from redline.learner.engine import TrainingEngine
+from redline.learner.grammar_mask import GrammarMask
 from redline.learner.lora import adapter_off
 from redline.learner.model import load_policy
 from redline.learner.packing import TokenBatch
@@ -40,16 +41,27 @@ class FrozenReference:
     """A copy of a policy that never changes."""
 
     def __init__(
-        self, path: str, *, dtype: str, autocast: bool, temperature: float, device: torch.device
+        self,
+        path: str,
+        *,
+        dtype: str,
+        autocast: bool,
+        temperature: float,
+        device: torch.device,
+        grammar: GrammarMask | None = None,
     ) -> None:
         """Loads the policy at `path`; raises `PolicyNotFound`."""
         policy = load_policy(path, dtype).to(device)
         policy.requires_grad_(False)
         self._scorer = Scorer(policy, autocast=autocast, temperature=temperature)
         self._scorer.eval()
+        self._grammar = grammar
 
     @torch.no_grad()
     def logprobs(self, batch: TokenBatch) -> torch.Tensor:
         """Log-probabilities (n,) of the wanted tokens."""
+        allowed = None
+        if self._grammar is not None:
+            allowed = self._grammar.of_places(batch.input_ids, batch.rows, batch.columns)
         batch = batch.to(next(self._scorer.parameters()).device)
-        return self._scorer(batch.input_ids, batch.rows, batch.columns).logprobs
+        return self._scorer(batch.input_ids, batch.rows, batch.columns, allowed=allowed).logprobs

@@ -59,17 +59,19 @@ class Scorer(nn.Module):
         value_rows: torch.Tensor | None = None,
         value_columns: torch.Tensor | None = None,
         whole: bool = False,
+        allowed: torch.Tensor | None = None,
     ) -> TokenScores:
         """Scores of the tokens at (rows, columns) of `input_ids` (b, t), padded on the right.
 
         `whole` leaves top-p out: a reference gives every token a probability. A critic's states
-        end with the tokens at (value_rows, value_columns).
+        end with the tokens at (value_rows, value_columns). `allowed` (n, ceil(vocabulary / 32)) has
+        the bits of a grammar.
         """
         with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=self.autocast):
             logits, hidden = self._logits(input_ids, rows, columns - 1)
         targets = input_ids[rows, columns]
         top_p = 1.0 if whole else self.top_p
-        logits = sampled_logits(logits.float(), targets, self.temperature, top_p)
+        logits = sampled_logits(logits.float(), targets, self.temperature, top_p, allowed)
         log_all = torch.log_softmax(logits, dim=-1)  # (n, vocabulary)
         logprobs = log_all.gather(-1, targets[:, None]).squeeze(-1)
         fixed = log_all.detach()
