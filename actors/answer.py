@@ -93,8 +93,7 @@ class _Answer:
 
     async def play(self) -> TrajectoryStatus:
         """Think if the arm does, answer, judge the answer; say how it ended."""
-        verdict = await self._judge.verdict(self._task.broken)
-        feedback = feedback_of(verdict, self._rules.prompts)
+        feedback = await self._feedback()
         state = self._prompt(feedback)
         if self._thinks:
             final = self._tokenizer.encode_state(FINAL_BLOCK)
@@ -117,9 +116,17 @@ class _Answer:
     def _thinks(self) -> bool:
         return self._rules.answer.thinking_tokens > 0
 
+    async def _feedback(self) -> str:
+        """What the tests say of the broken program, unless the request leaves it out."""
+        if self._rules.answer.request:
+            return ""
+        return feedback_of(await self._judge.verdict(self._task.broken), self._rules.prompts)
+
     def _prompt(self, feedback: str) -> Int32:
         dialogue = self._tokenizer.request_dialogue(self._rules.prompts)
-        request = render_request(self._task, feedback, thinking=self._thinks)
+        request = self._rules.answer.request or render_request(
+            self._task, feedback, thinking=self._thinks
+        )
         prefill = THOUGHT if self._thinks else OPEN_BLOCK
         return self._tokenizer.encode_first(dialogue, dialogue.request(request, prefill))
 

@@ -1,10 +1,12 @@
 """The replay store as a process of its own, with leases that wait until there is enough."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from redline.replay.cursor import Cursor
 from redline.replay.records import TrajectoryGroup
+from redline.replay.sampling import Sampling
 from redline.replay.settings import ReplaySettings
 from redline.replay.store import ReplayStore
 from redline.replay.store_records import Lease, StoreStats
@@ -22,6 +24,7 @@ class ReplayActor:
             Path(path),
             groups_per_segment=settings.groups_per_segment,
             lease_seconds=settings.lease_seconds,
+            sampling=Sampling.of(settings),
         )
         self._changed = asyncio.Condition()
 
@@ -40,10 +43,11 @@ class ReplayActor:
         count: int,
         *,
         min_version: int | None = None,
+        in_flight: Sequence[int] = (),
         deadline_s: float = 0.0,
         partial: bool = False,
     ) -> Lease | None:
-        """Lend the `count` oldest groups, waiting up to `deadline_s` seconds for enough of them.
+        """Lend `count` groups, waiting up to `deadline_s` seconds for enough of them.
 
         None when the deadline passed; the caller knows whom it was waiting for. With `partial`,
         what is there at the deadline is lent, if anything is.
@@ -52,14 +56,16 @@ class ReplayActor:
         end = loop.time() + deadline_s
         async with self._changed:
             while True:
-                lease = self._store.lease(count, min_version=min_version)
+                lease = self._store.lease(count, min_version=min_version, in_flight=in_flight)
                 remaining = end - loop.time()
                 if lease is not None:
                     return lease
                 if remaining <= 0:
                     break
                 await _wait(self._changed, remaining)
-        return self._store.lease(count, min_version=min_version, partial=True) if partial else None
+        if not partial:
+            return None
+        return self._store.lease(count, min_version=min_version, in_flight=in_flight, partial=True)
 
     async def commit(self, lease_id: str) -> None:
         """Mark the groups of a lease as trained on, durably."""

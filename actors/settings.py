@@ -24,6 +24,9 @@ class AnswerSettings:
     """Tokens of the program."""
     thinking_tokens: int = 0
     """Tokens of free text before it, as far as the context has room; 0 answers directly."""
+    request: str = ""
+    """What is asked instead, such as the task with worked examples; empty shows the broken program
+    and what its tests say."""
 
 
 @dataclass(kw_only=True)

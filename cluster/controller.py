@@ -157,7 +157,8 @@ class Controller:
                 return None
             await self._wait_for_change(deadline)
         oldest = self.credits.min_version(self.version)
-        lease = await self.store.lease(self.credits.groups_per_step, oldest)
+        starts = tuple(self.credits.in_flight.values())
+        lease = await self.store.lease(self.credits.groups_per_step, oldest, starts)
         if lease is None:
             raise WorkFailed(
                 f"the store holds {self.credits.stored} untrained groups, but lent none for step "

@@ -16,6 +16,7 @@ from redline.cluster.handles import RayLearner, RaySamplers, RaySandboxes, RaySt
 from redline.cluster.isolation import RunIsolation
 from redline.cluster.launch import Cluster
 from redline.cluster.progress import Phase
+from redline.sandbox.client import SandboxClient
 from redline.sandbox.settings import limits_of
 
 _CALLS_AT_ONCE = 10_000
@@ -23,10 +24,9 @@ _CALLS_AT_ONCE = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Rollouts:
-    """The rollout side: samplers and the sandboxes behind them."""
+class Workers:
+    """Workers with sandboxes among them."""
 
-    samplers: RaySamplers
     isolation: RunIsolation
     closing: dict[str, Any]
     """Handles of the workers that want to be told of the end, by name."""
@@ -35,6 +35,20 @@ class Rollouts:
         """Let every worker end what it started; those that are late are left to be killed."""
         calls = [_quietly(handle.close.remote()) for handle in self.closing.values()]
         await asyncio.wait([asyncio.ensure_future(call) for call in calls], timeout=seconds)
+
+
+@dataclass(slots=True, kw_only=True)
+class Sandboxes(Workers):
+    """Sandboxes alone."""
+
+    client: SandboxClient
+
+
+@dataclass(slots=True, kw_only=True)
+class Rollouts(Workers):
+    """The rollout side: samplers and the sandboxes behind them."""
+
+    samplers: RaySamplers
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,6 +97,20 @@ async def start_samplers_only(
         samplers=RaySamplers(samplers, None),
         isolation=RunIsolation.of([ready[name] for name in sandboxes]),
         closing=others,
+    )
+
+
+async def start_sandboxes_only(
+    cluster: Cluster, config: RunConfig, *, client: str, phase: Phase
+) -> Sandboxes:
+    """Start sandboxes for one client, which asks them itself."""
+    handles = _start_sandboxes(cluster, config)
+    starts = {name: handle.start.remote() for name, handle in handles.items()}
+    ready = await _all_ready(starts, config.deadlines.start, phase)
+    return Sandboxes(
+        client=BatchingSandboxClient(RaySandboxes(list(handles.values()), client=client)),
+        isolation=RunIsolation.of(list(ready.values())),
+        closing=handles,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from redline.actors.errors import StartError
 from redline.actors.settings import AnswerSettings, SamplingSettings
@@ -63,6 +63,7 @@ class RaySandboxes:
         self._client = client
         self._handles = list(handles)
         self._load = [0] * len(self._handles)
+        self._lost: dict[int, str] = {}
 
     async def run(self, request: ExecutionRequest) -> Verdict:
         """Run one request on the least busy actor."""
@@ -74,15 +75,28 @@ class RaySandboxes:
     async def run_many(
         self, requests: Sequence[ExecutionRequest]
     ) -> list[Verdict | InfrastructureError]:
-        """Run a batch on the least busy actor; raises InfrastructureError when it is lost."""
-        index = min(range(len(self._handles)), key=self._load.__getitem__)
-        self._load[index] += len(requests)
-        try:
-            return await self._handles[index].run_many.remote(requests, client=self._client)
-        except RayError as error:
-            raise InfrastructureError(f"sandbox {index}: {reason(error)}") from error
-        finally:
-            self._load[index] -= len(requests)
+        """Run a batch on the least busy actor, on another one if that died meanwhile.
+
+        Raises InfrastructureError when none is left, or the call fails in another way.
+        """
+        while True:
+            index = self._least_busy()
+            self._load[index] += len(requests)
+            try:
+                return await self._handles[index].run_many.remote(requests, client=self._client)
+            except ActorDiedError as error:
+                self._lost[index] = reason(error)
+            except RayError as error:
+                raise InfrastructureError(f"sandbox {index}: {reason(error)}") from error
+            finally:
+                self._load[index] -= len(requests)
+
+    def _least_busy(self) -> int:
+        sound = [index for index in range(len(self._handles)) if index not in self._lost]
+        if not sound:
+            causes = "; ".join(f"sandbox {index}: {why}" for index, why in self._lost.items())
+            raise InfrastructureError(f"no sandbox is left ({causes})")
+        return min(sound, key=self._load.__getitem__)
 
 
 class RayStore:
@@ -92,9 +106,9 @@ class RayStore:
         self.handle = handle
         self._keep = keep_committed
 
-    async def lease(self, count: int, min_version: int) -> Lease | None:
+    async def lease(self, count: int, min_version: int, in_flight: Sequence[int]) -> Lease | None:
         """Take groups that are there already."""
-        call = self.handle.lease.remote(count, min_version=min_version)
+        call = self.handle.lease.remote(count, min_version=min_version, in_flight=in_flight)
         return await answer("replay store", call)
 
     async def commit(self, lease_id: str) -> None:

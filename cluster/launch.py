@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import ray
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, WorkFailed, one_line
 from redline.cluster.ray_ports import chosen_agent_ports
-from redline.cluster.resources import Offer, check_placeable, local_cpus, needs_of
+from redline.cluster.resources import Need, Offer, check_placeable, local_cpus, needs_of
 
 _MIB = 2**20
 _STARTS = 2
@@ -41,18 +41,36 @@ _QUIET = {
 class Cluster:
     """A connection to Ray for the length of a run."""
 
-    def __init__(self, config: RunConfig, logs: Path) -> None:
+    def __init__(
+        self, config: RunConfig, logs: Path, *, needs: Sequence[Need] | None = None
+    ) -> None:
         """Start a local cluster or join the configured one.
 
-        Raises UserError when there is none at the address or it lacks the resources.
+        Raises UserError when there is none at the address or it lacks the resources: `needs`, or
+        those of a whole run.
         """
         self._logs = logs if config.ray.address is None else None
         _connect(config)
         try:
-            check_placeable(needs_of(config), _offers())
+            check_placeable(needs_of(config) if needs is None else needs, self.offers())
         except BaseException:
             self.stop()
             raise
+
+    def offers(self) -> list[Offer]:
+        """Free resources of every live node."""
+        from ray._private.state import available_resources_per_node
+
+        free = available_resources_per_node()
+        return [
+            Offer(
+                node=node["NodeManagerHostname"],
+                num_cpus=free.get(node["NodeID"], {}).get("CPU", 0.0),
+                num_gpus=free.get(node["NodeID"], {}).get("GPU", 0.0),
+            )
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
 
     def actor(
         self,
@@ -132,22 +150,6 @@ def _start_local(config: RunConfig) -> None:
                 raise WorkFailed(f"Ray did not start: {one_line(error)}") from error
         else:
             return
-
-
-def _offers() -> list[Offer]:
-    """Free resources of every live node."""
-    from ray._private.state import available_resources_per_node
-
-    free = available_resources_per_node()
-    return [
-        Offer(
-            node=node["NodeManagerHostname"],
-            num_cpus=free.get(node["NodeID"], {}).get("CPU", 0.0),
-            num_gpus=free.get(node["NodeID"], {}).get("GPU", 0.0),
-        )
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
 
 
 def _logged(cls: type) -> type:

@@ -22,6 +22,7 @@ from redline.cluster.commands import (
     sft,
     tasks,
     train,
+    wrong,
 )
 from redline.cluster.errors import UserError, WorkFailed, one_line
 
@@ -45,6 +46,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("repair")(repair.repair)
 app.command("export")(export.export)
 tasks.app.command("demos")(demos.demos)
+tasks.app.command("wrong")(wrong.wrong)
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(dsl.app, name="dsl")
 app.add_typer(sandbox.app, name="sandbox")

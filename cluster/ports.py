@@ -38,8 +38,11 @@ class Samplers(Protocol):
 class Store(Protocol):
     """The durable trajectory store."""
 
-    async def lease(self, count: int, min_version: int) -> Lease | None:
-        """Take `count` groups without tokens older than `min_version`, oldest first; or None."""
+    async def lease(self, count: int, min_version: int, in_flight: Sequence[int]) -> Lease | None:
+        """Take `count` groups without tokens older than `min_version`, or None.
+
+        `in_flight` has the versions at which groups still to come were started.
+        """
 
     async def commit(self, lease_id: str) -> None:
         """Record, durably, that the lease's groups were trained on."""

@@ -171,7 +171,11 @@ class TrainingRun:
         start = position.store_cursor or Cursor(store_id=now.store_id, committed=(), dropped=())
         lost = count_groups(now) - count_groups(start)
         await fleet.store.rewind(start)
-        return position, lost // self.config.learner.groups_per_step
+        stats = await fleet.store.stats()
+        if stats.lost:
+            names = ", ".join(stats.lost)
+            self.progress.say(f"damaged segments lost groups {names}: they are sampled again")
+        return position, min(lost, stats.available) // self.config.learner.groups_per_step
 
     async def _controller(
         self,

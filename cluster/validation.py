@@ -10,7 +10,8 @@ from redline.actors.settings import RolloutSettings
 from redline.cluster.config import RunConfig, SftConfig, TaskSettings
 from redline.cluster.errors import UserError
 from redline.learner.contradictions import refuse_contradictions
-from redline.learner.settings import ESTIMATORS, GROUP_BASELINES
+from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS
+from redline.replay.settings import SamplingPolicy
 from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
 
@@ -19,6 +20,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CHOICES = {
     "learner.loss.estimator": ESTIMATORS,
     "learner.loss.credit": ("reward_to_go", "trajectory"),
+    "learner.packing": PACKINGS,
+    "learner.loss.signal": ("advantage", "outcome"),
     "learner.loss.no_signal": ("drop", "keep"),
     "learner.loss.kind": ("clipped", "gspo", "cispo"),
     "learner.loss.old_policy": ("learner", "sampler"),
@@ -34,6 +37,7 @@ _CHOICES = {
     "sandbox.min_tier": TIERS,
     "sandbox.max_tier": TIERS,
     "prompt.chat": ("auto", "never"),
+    "replay.sampling": tuple(str(policy) for policy in SamplingPolicy),
 }
 
 _AT_LEAST_ONE = frozenset({

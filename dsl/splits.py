@@ -18,8 +18,10 @@ HELDOUT_FAMILY: Final = "heldout_family"
 SPLITS: Final = (TRAIN, HELDOUT, HELDOUT_FAMILY)
 
 TEST: Final = "test"
-EVALUATION_SPLITS: Final = frozenset({TEST, "validation", "prompt", HELDOUT, HELDOUT_FAMILY})
-"""Splits that nothing is trained on; `prompt` holds the examples of few-shot prompts."""
+PROMPT: Final = "prompt"
+"""Split that holds the examples of few-shot prompts."""
+EVALUATION_SPLITS: Final = frozenset({TEST, "validation", PROMPT, HELDOUT, HELDOUT_FAMILY})
+"""Splits that nothing is trained on."""
 
 HELDOUT_SHARE: Final = 0.12
 """Share of the references of trained families that are held out."""

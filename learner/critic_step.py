@@ -11,7 +11,7 @@ from redline.learner.advantages.returns import Float64
 from redline.learner.course import Course, Judgement, judge, make_course
 from redline.learner.critic import Critic
 from redline.learner.engine import TrainingEngine
-from redline.learner.packing import TokenBatch, pad_batch, plan_micro_batches
+from redline.learner.micro_batches import micro_batches, resolve_packing
 from redline.learner.samples import Penalties, SampleBatch
 from redline.learner.settings import LearnerSettings
 from redline.replay.records import TrainingSample
@@ -49,7 +49,7 @@ def judge_batch(
         make_course(sample, trajectory, settings.critic, penalties)
         for sample, trajectory in zip(batch.samples, batch.trajectories, strict=True)
     ]
-    values = value_states(engine, critic, batch.samples, courses, settings.micro_batch_tokens)
+    values = value_states(engine, critic, batch.samples, courses, settings)
     judged = [judge(c, v, settings.critic) for c, v in zip(courses, values, strict=True)]
     advantages = [j.advantages for j in judged]
     if settings.critic.normalize_advantages:
@@ -76,31 +76,24 @@ def value_states(
     critic: Critic,
     samples: Sequence[TrainingSample],
     courses: Sequence[Course],
-    token_budget: int,
+    settings: LearnerSettings,
 ) -> list[Float64]:
     """Values of the states of every course, with one forward pass over the samples."""
     values: list[Float64] = [np.empty(0)] * len(samples)
-    for part in plan_micro_batches([len(s.token_ids) for s in samples], token_budget):
-        chosen = [samples[i] for i in part]
-        nothing = [np.zeros(len(s.token_ids), dtype=np.bool_) for s in chosen]
-        tokens = pad_batch([s.token_ids for s in chosen], nothing)
-        states = [courses[i].states for i in part]
-        scores = engine.score(with_states(tokens, states))
+    for batch in micro_batches(
+        [s.token_ids for s in samples],
+        [np.zeros(len(s.token_ids), dtype=np.bool_) for s in samples],
+        token_budget=settings.micro_batch_tokens,
+        packing=resolve_packing(settings.packing, engine.can_pack),
+        groups=[s.group_id for s in samples],
+        states=[c.states for c in courses],
+    ):
+        scores = engine.score(batch.tokens)
         found = critic.values(scores.hidden).double().cpu().numpy()
-        ends = np.cumsum([len(s) for s in states])
-        for index, own in zip(part, np.split(found, ends[:-1]), strict=True):
+        ends = np.cumsum([len(courses[i].states) for i in batch.members])
+        for index, own in zip(batch.members, np.split(found, ends[:-1]), strict=True):
             values[index] = own
     return values
-
-
-def with_states(tokens: TokenBatch, states: Sequence[np.ndarray]) -> TokenBatch:
-    """The batch with the states of each of its sequences to be judged."""
-    rows = np.repeat(np.arange(len(states)), [len(s) for s in states])
-    return replace(
-        tokens,
-        value_rows=torch.from_numpy(rows),
-        value_columns=torch.from_numpy(np.concatenate(states)),
-    )
 
 
 def _with_advantages(sample: TrainingSample, advantages: Float64) -> TrainingSample:

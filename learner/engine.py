@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from redline.learner.attention import use_short_attention
+from redline.learner.attention import use_packed_attention
 from redline.learner.grammar_mask import GrammarMask
 from redline.learner.memory import EVERY, return_freed_memory
 from redline.learner.optimizer import GuardedAdamW, learning_rate
 from redline.learner.packing import TokenBatch
+from redline.learner.precision import bfloat16_is_fast
 from redline.learner.process_group import join_process_group
 from redline.learner.scorer import Scorer, TokenScores
 from redline.learner.settings import DeepSpeedSettings, OptimizerSettings
@@ -66,11 +67,10 @@ class TrainingEngine:
         if deepspeed.activation_checkpointing:
             policy.gradient_checkpointing_enable()
         policy.train()
-        if not torch.cuda.is_available():
-            use_short_attention(policy)
+        self.can_pack = use_packed_attention(policy)
         scorer = Scorer(
             policy,
-            autocast=autocast,
+            autocast=autocast and bfloat16_is_fast(),
             temperature=temperature,
             top_p=top_p,
             entropy_gradient=entropy_gradient,
@@ -89,20 +89,8 @@ class TrainingEngine:
 
         `whole` leaves out the sampler's top-p.
         """
-        allowed = None
-        if self._grammar is not None:
-            allowed = self._grammar.of_places(batch.input_ids, batch.rows, batch.columns)
-        batch = batch.to(self.device)
-        return self._engine(
-            batch.input_ids,
-            batch.rows,
-            batch.columns,
-            with_entropy,
-            batch.value_rows,
-            batch.value_columns,
-            whole,
-            allowed,
-        )
+        allowed = None if self._grammar is None else self._grammar.of_batch(batch)
+        return self._engine(batch.to(self.device), with_entropy, whole, allowed)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradient of a scalar loss."""

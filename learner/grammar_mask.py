@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from redline.dsl.decoding import action_grammar, command_stop_ids
+from redline.learner.packing import TokenBatch
 
 _CACHE_BYTES = 64 * 2**20
 _USUAL_TOKENS = 16
@@ -51,16 +52,16 @@ class GrammarMask:
         actions = np.split(np.asarray(tokens, dtype=np.int64), ends)
         return torch.cat([self._of_action(tuple(action.tolist())) for action in actions])
 
-    def of_places(
-        self, input_ids: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
-    ) -> torch.Tensor:  # (n, ceil(vocabulary / 32)) int32
-        """Masks of the tokens at (rows, columns), where an action is a run of neighbours.
+    def of_batch(self, batch: TokenBatch) -> torch.Tensor:  # (n, ceil(vocabulary / 32)) int32
+        """Masks of the wanted tokens, where an action is a run of neighbours in one sequence.
 
-        Between two actions of an episode there is always a state.
+        Between two actions of an episode there is always a state. On the batch's device.
         """
-        starts = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
-        starts[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1] + 1)
-        return self.allowed(input_ids[rows, columns].cpu().numpy(), starts.cpu().numpy())
+        sequence, places = batch.sequence, batch.targets
+        starts = torch.ones(len(places), dtype=torch.bool, device=places.device)
+        starts[1:] = (sequence[1:] != sequence[:-1]) | (places[1:] != places[:-1] + 1)
+        tokens = batch.input_ids.flatten()[places]
+        return self.allowed(tokens.cpu().numpy(), starts.cpu().numpy()).to(places.device)
 
     def _match(self, action: tuple[int, ...]) -> torch.Tensor:
         import xgrammar

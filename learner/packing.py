@@ -1,8 +1,7 @@
-"""Micro-batches under a token budget.
+"""Micro-batches of padded sequences under a token budget.
 
 Sequences are sorted by length and padded on the right to the longest of their micro-batch. Under
-causal attention no real token sees the padding behind it, so no mask is needed and the CPU's fused
-attention kernel stays usable; on two cores this beat packing with a block-diagonal mask.
+causal attention no real token sees the padding behind it, so no mask is needed.
 """
 
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from redline.learner.packed_layout import PackedLayout
 from redline.replay.records import Bool, Int32
 
 
@@ -21,33 +21,43 @@ class SequenceTooLong(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TokenBatch:
-    """Padded sequences and the places of the tokens whose log-probability is wanted.
+    """Sequences to score, and the places of the tokens whose log-probability is wanted.
 
-    The n wanted tokens are in row-major order.
+    A place is an index into the flattened `input_ids`. The n wanted tokens are in the order of
+    their sequences.
     """
 
-    input_ids: torch.Tensor  # (b, t) int64, padded with 0
-    rows: torch.Tensor  # (n,) int64, sequence of each wanted token
-    columns: torch.Tensor  # (n,) int64, its position, never 0
+    input_ids: torch.Tensor  # (b, t) int64; padded with 0, or one flat row
+    sequence: torch.Tensor  # (n,) int64, index of the sequence of each wanted token
+    targets: torch.Tensor  # (n,) int64, place of each wanted token
+    sources: torch.Tensor  # (n,) int64, place of the token before it
     num_tokens: int
-    """Tokens without padding."""
-    value_rows: torch.Tensor | None = None  # (m,) int64, sequence of each state a critic judges
-    value_columns: torch.Tensor | None = None  # (m,) int64, the last token of that state
+    """Tokens computed, without padding."""
+    position_ids: torch.Tensor | None = None  # (b, t) int64; None where rows count from 0
+    layout: PackedLayout | None = None
+    """How a flat row attends; None where rows are causal."""
+    state_places: torch.Tensor | None = None  # (m,) int64, last token of each state to be judged
 
     @property
     def num_wanted(self) -> int:
         """Number of wanted tokens."""
-        return int(self.rows.numel())
+        return int(self.targets.numel())
 
     def to(self, device: torch.device) -> "TokenBatch":
         """The same batch on another device."""
+
+        def moved(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.to(device)
+
         return TokenBatch(
             input_ids=self.input_ids.to(device),
-            rows=self.rows.to(device),
-            columns=self.columns.to(device),
+            sequence=self.sequence.to(device),
+            targets=self.targets.to(device),
+            sources=self.sources.to(device),
             num_tokens=self.num_tokens,
-            value_rows=None if self.value_rows is None else self.value_rows.to(device),
-            value_columns=None if self.value_columns is None else self.value_columns.to(device),
+            position_ids=moved(self.position_ids),
+            layout=None if self.layout is None else self.layout.to(device),
+            state_places=moved(self.state_places),
         )
 
 
@@ -72,28 +82,70 @@ def plan_micro_batches(lengths: Sequence[int], token_budget: int) -> list[list[i
     return plan
 
 
-def pad_batch(token_ids: Sequence[Int32], wanted: Sequence[Bool]) -> TokenBatch:
+def pad_batch(
+    token_ids: Sequence[Int32],
+    wanted: Sequence[Bool],
+    states: Sequence[NDArray[np.integer]] = (),
+) -> TokenBatch:
     """Pad sequences on the right; `wanted` marks the tokens to be scored.
 
+    `states` are the positions of the last token of each state of each sequence, for a critic.
     Raises ValueError when lengths disagree or a first token, which nothing predicts, is wanted.
     """
+    check_wanted(token_ids, wanted)
     width = max(len(ids) for ids in token_ids)
     padded = np.zeros((len(token_ids), width), dtype=np.int64)
-    mask = np.zeros((len(token_ids), width), dtype=np.bool_)
+    for row, ids in enumerate(token_ids):
+        padded[row, : len(ids)] = ids
+    places = [row * width + np.arange(len(ids)) for row, ids in enumerate(token_ids)]
+    return make_batch(
+        input_ids=padded,
+        num_tokens=sum(len(ids) for ids in token_ids),
+        places=places,
+        wanted=wanted,
+        states=states,
+    )
+
+
+def make_batch(
+    *,
+    input_ids: NDArray[np.int64],  # (b, t)
+    num_tokens: int,
+    places: Sequence[NDArray[np.int64]],
+    wanted: Sequence[Bool],
+    states: Sequence[NDArray[np.integer]],
+    position_ids: NDArray[np.int64] | None = None,  # (b, t)
+    layout: PackedLayout | None = None,
+) -> TokenBatch:
+    """A batch of sequences whose tokens lie at `places`, one array for each sequence."""
+    found = [np.flatnonzero(marks) for marks in wanted]
+    counts = [len(own) for own in found]
+    judged = [own[at] for own, at in zip(places, states, strict=True)] if len(states) else []
+    return TokenBatch(
+        input_ids=torch.from_numpy(input_ids),
+        sequence=torch.from_numpy(np.repeat(np.arange(len(counts)), counts)),
+        targets=_joined([own[at] for own, at in zip(places, found, strict=True)]),
+        sources=_joined([own[at - 1] for own, at in zip(places, found, strict=True)]),
+        num_tokens=num_tokens,
+        position_ids=None if position_ids is None else torch.from_numpy(position_ids),
+        layout=layout,
+        state_places=_joined(judged) if judged else None,
+    )
+
+
+def check_wanted(token_ids: Sequence[Int32], wanted: Sequence[Bool]) -> None:
+    """ValueError when lengths disagree or a first token, which nothing predicts, is wanted."""
     for row, (ids, marks) in enumerate(zip(token_ids, wanted, strict=True)):
         if len(ids) != len(marks):
             raise ValueError(f"sequence {row} has {len(ids)} tokens and {len(marks)} marks")
-        padded[row, : len(ids)] = ids
-        mask[row, : len(ids)] = marks
-    if mask[:, 0].any():
-        raise ValueError("the first token of a sequence is wanted, but nothing predicts it")
-    rows, columns = np.nonzero(mask)
-    return TokenBatch(
-        input_ids=torch.from_numpy(padded),
-        rows=torch.from_numpy(rows),
-        columns=torch.from_numpy(columns),
-        num_tokens=sum(len(ids) for ids in token_ids),
-    )
+        if marks[0]:
+            raise ValueError(
+                f"the first token of sequence {row} is wanted, but nothing predicts it"
+            )
+
+
+def _joined(parts: Sequence[NDArray[np.int64]]) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate(parts).astype(np.int64))
 
 
 def gather_wanted(

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 
 from redline.learner.critic import Critic, CriticStep
-from redline.learner.critic_step import ValueTargets, with_states
+from redline.learner.critic_step import ValueTargets
 from redline.learner.engine import EngineStep, TrainingEngine
 from redline.learner.losses import PolicyLoss, policy_loss, token_weights
-from redline.learner.packing import TokenBatch, gather_wanted, pad_batch, plan_micro_batches
+from redline.learner.micro_batches import micro_batches as batches_of
+from redline.learner.micro_batches import resolve_packing
+from redline.learner.packing import TokenBatch, gather_wanted
 from redline.learner.reference import Reference
 from redline.learner.scorer import TokenScores
 from redline.learner.settings import LearnerSettings, LossSettings
@@ -78,7 +80,9 @@ def run_policy_step(
     finite spoils the gradient on purpose, so that all ranks leave the step out together; it does
     not enter the figures.
     """
-    micro_batches = make_micro_batches(samples, settings, engine.device, values)
+    can_pack = engine.can_pack and (reference is None or reference.can_pack)
+    packing = resolve_packing(settings.packing, can_pack)
+    micro_batches = make_micro_batches(samples, settings, packing, engine.device, values)
     for micro in micro_batches:
         _add_fixed_logprobs(engine, reference, micro, settings)
     sums = torch.zeros(7)  # policy loss, kl, entropy, clipped tokens, mismatch, masked, value loss
@@ -145,27 +149,34 @@ def _figures(
 def make_micro_batches(
     samples: Sequence[TrainingSample],
     settings: LearnerSettings,
+    packing: str,
     device: torch.device,
     values: Sequence[ValueTargets] = (),
 ) -> list[MicroBatch]:
-    """Samples sorted by length under the token budget, with token weights of the whole step."""
+    """Samples under the token budget, with token weights of the whole step.
+
+    `packing` is one of `PACKINGS` but not `auto`.
+    """
     counts = torch.tensor([int(sample.loss_mask.sum()) for sample in samples])
     states = sum(int(v.trained.sum()) for v in values)
-    plan = plan_micro_batches([len(s.token_ids) for s in samples], settings.micro_batch_tokens)
     micro_batches = []
-    for part in plan:
-        chosen = [samples[i] for i in part]
+    for batch in batches_of(
+        [s.token_ids for s in samples],
+        [s.loss_mask for s in samples],
+        token_budget=settings.micro_batch_tokens,
+        packing=packing,
+        groups=[s.group_id for s in samples],
+        states=[v.states for v in values],
+    ):
+        chosen = [samples[i] for i in batch.members]
         masks = [s.loss_mask for s in chosen]
-        tokens = pad_batch([s.token_ids for s in chosen], masks)
-        sequence = torch.tensor(part)[tokens.rows]
+        sequence = torch.tensor(batch.members)[batch.tokens.sequence]
         advantages = gather_wanted([s.advantages for s in chosen], masks)
         rollout = gather_wanted([s.rollout_logprobs for s in chosen], masks)
-        judged = [values[i] for i in part] if values else []
-        if judged:
-            tokens = with_states(tokens, [v.states for v in judged])
+        judged = [values[i] for i in batch.members] if values else []
         micro_batches.append(
             MicroBatch(
-                tokens=tokens.to(device),
+                tokens=batch.tokens.to(device),
                 advantages=torch.from_numpy(advantages.astype(np.float32)).to(device),
                 rollout_logprobs=torch.from_numpy(rollout.astype(np.float32)).to(device),
                 weights=token_weights(sequence, counts, settings.loss).to(device),
@@ -211,6 +222,6 @@ def _loss(scores: TokenScores, micro: MicroBatch, settings: LossSettings) -> Pol
         advantages=micro.advantages,
         entropy=scores.entropy,
         weights=micro.weights,
-        sequence=micro.tokens.rows,
+        sequence=micro.tokens.sequence,
         settings=settings,
     )

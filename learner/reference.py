@@ -8,16 +8,21 @@ from typing import Protocol
 
 import torch
 
+from redline.learner.attention import use_packed_attention
 from redline.learner.engine import TrainingEngine
 from redline.learner.grammar_mask import GrammarMask
 from redline.learner.lora import adapter_off
 from redline.learner.model import load_policy
 from redline.learner.packing import TokenBatch
+from redline.learner.precision import bfloat16_is_fast
 from redline.learner.scorer import Scorer
 
 
 class Reference(Protocol):
     """What a policy step asks of a reference."""
+
+    can_pack: bool
+    """Whether it can score packed batches."""
 
     def logprobs(self, batch: TokenBatch) -> torch.Tensor:
         """Log-probabilities (n,) of the wanted tokens."""
@@ -29,6 +34,7 @@ class AdapterOffReference:
     def __init__(self, engine: TrainingEngine) -> None:
         """`engine` trains a policy with an adapter."""
         self._engine = engine
+        self.can_pack = engine.can_pack
 
     @torch.no_grad()
     def logprobs(self, batch: TokenBatch) -> torch.Tensor:
@@ -53,6 +59,8 @@ class FrozenReference:
         """Loads the policy at `path`; raises `PolicyNotFound`."""
         policy = load_policy(path, dtype).to(device)
         policy.requires_grad_(False)
+        self.can_pack = use_packed_attention(policy)
+        autocast = autocast and bfloat16_is_fast()
         self._scorer = Scorer(policy, autocast=autocast, temperature=temperature)
         self._scorer.eval()
         self._grammar = grammar
@@ -60,8 +68,6 @@ class FrozenReference:
     @torch.no_grad()
     def logprobs(self, batch: TokenBatch) -> torch.Tensor:
         """Log-probabilities (n,) of the wanted tokens."""
-        allowed = None
-        if self._grammar is not None:
-            allowed = self._grammar.of_places(batch.input_ids, batch.rows, batch.columns)
+        allowed = None if self._grammar is None else self._grammar.of_batch(batch)
         batch = batch.to(next(self._scorer.parameters()).device)
-        return self._scorer(batch.input_ids, batch.rows, batch.columns, allowed=allowed).logprobs
+        return self._scorer(batch, allowed=allowed).logprobs

@@ -7,7 +7,7 @@ import torch
 
 from redline.learner.advantages.returns import Float64
 from redline.learner.losses.kl import kl_estimate
-from redline.learner.packing import pad_batch, plan_micro_batches
+from redline.learner.micro_batches import micro_batches, resolve_packing
 from redline.learner.reference import Reference
 from redline.learner.samples import SampleBatch
 from redline.learner.settings import LearnerSettings
@@ -35,15 +35,19 @@ def reward_penalty(
     """
     samples = batch.samples
     estimates: list[Float64] = [np.empty(0)] * len(samples)
-    plan = plan_micro_batches([len(s.token_ids) for s in samples], settings.micro_batch_tokens)
-    for part in plan:
-        chosen = [samples[i] for i in part]
-        tokens = pad_batch([s.token_ids for s in chosen], [s.loss_mask for s in chosen])
-        reference_logprobs = reference.logprobs(tokens).double().cpu()
+    for micro in micro_batches(
+        [s.token_ids for s in samples],
+        [s.loss_mask for s in samples],
+        token_budget=settings.micro_batch_tokens,
+        packing=resolve_packing(settings.packing, reference.can_pack),
+        groups=[s.group_id for s in samples],
+    ):
+        chosen = [samples[i] for i in micro.members]
+        reference_logprobs = reference.logprobs(micro.tokens).double().cpu()
         drawn = torch.from_numpy(np.concatenate([s.rollout_logprobs[s.loss_mask] for s in chosen]))
         found = kl_estimate(reference_logprobs - drawn.double(), settings.loss.kl_estimator)
         ends = np.cumsum([int(s.loss_mask.sum()) for s in chosen])
-        for index, own in zip(part, np.split(found.numpy(), ends[:-1]), strict=True):
+        for index, own in zip(micro.members, np.split(found.numpy(), ends[:-1]), strict=True):
             estimates[index] = own
     return RewardPenalty(
         by_trajectory={

@@ -3,12 +3,13 @@
 Logits are computed only where a token is wanted, so the head costs nothing on prompts and states.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from redline.learner.packing import TokenBatch
 from redline.learner.sampled_distribution import sampled_logits
 
 _SCALED_LOGITS = ("final_logit_softcapping", "logits_scaling", "logit_scale")
@@ -52,24 +53,19 @@ class Scorer(nn.Module):
 
     def forward(
         self,
-        input_ids: torch.Tensor,
-        rows: torch.Tensor,
-        columns: torch.Tensor,
+        batch: TokenBatch,
         with_entropy: bool = False,
-        value_rows: torch.Tensor | None = None,
-        value_columns: torch.Tensor | None = None,
         whole: bool = False,
         allowed: torch.Tensor | None = None,
     ) -> TokenScores:
-        """Scores of the tokens at (rows, columns) of `input_ids` (b, t), padded on the right.
+        """Scores of the wanted tokens of a batch.
 
-        `whole` leaves top-p out: a reference gives every token a probability. A critic's states
-        end with the tokens at (value_rows, value_columns). `allowed` (n, ceil(vocabulary / 32)) has
-        the bits of a grammar.
+        `whole` leaves top-p out: a reference gives every token a probability. `allowed`
+        (n, ceil(vocabulary / 32)) has the bits of a grammar.
         """
-        with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=self.autocast):
-            logits, hidden = self._logits(input_ids, rows, columns - 1)
-        targets = input_ids[rows, columns]
+        with torch.autocast(batch.input_ids.device.type, torch.bfloat16, enabled=self.autocast):
+            logits, hidden = self._logits(batch)
+        targets = batch.input_ids.flatten()[batch.targets]
         top_p = 1.0 if whole else self.top_p
         logits = sampled_logits(logits.float(), targets, self.temperature, top_p, allowed)
         log_all = torch.log_softmax(logits, dim=-1)  # (n, vocabulary)
@@ -80,17 +76,20 @@ class Scorer(nn.Module):
             source = log_all if self._entropy_gradient else fixed
             entropy = -(source.exp() * source).sum(-1)
         read = hidden.new_zeros(0, hidden.shape[-1])
-        if value_rows is not None:
-            read = hidden[value_rows, value_columns]
+        if batch.state_places is not None:
+            read = hidden[batch.state_places]
         is_top = fixed.amax(-1) <= logprobs.detach()
         return TokenScores(logprobs, entropy, is_top, read.detach().float())
 
-    def _logits(
-        self, input_ids: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (n, vocabulary) of what follows (rows, columns), and all hidden states."""
+    def _logits(self, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, vocabulary) of the wanted tokens, and all hidden states (b * t, hidden)."""
+        options: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
+        if batch.layout is not None:
+            options |= {"position_ids": batch.position_ids, "packed_layout": batch.layout}
         if not self._plain_head:
-            output = self.policy(input_ids=input_ids, use_cache=False, output_hidden_states=True)
-            return output.logits[rows, columns], output.hidden_states[-1]
-        hidden = self.policy.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-        return self.policy.get_output_embeddings()(hidden[rows, columns]), hidden
+            output = self.policy(**options, output_hidden_states=True)
+            return output.logits.flatten(0, 1)[batch.sources], output.hidden_states[-1].flatten(
+                0, 1
+            )
+        hidden = self.policy.base_model(**options).last_hidden_state.flatten(0, 1)
+        return self.policy.get_output_embeddings()(hidden[batch.sources]), hidden

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 GROUP_BASELINES = ("grpo", "grpo_per_turn", "dr_grpo", "rloo")
 """Estimators whose baseline is a trajectory's group: they need two of a group."""
 
+PACKINGS = ("auto", "shared_prefix", "packed", "padded")
+
 ESTIMATORS = (*GROUP_BASELINES, "reinforce_pp", "gae")
 
 
@@ -39,9 +41,13 @@ class LossSettings:
     `redline.learner.advantages`."""
     credit: str = "reward_to_go"
     """`reward_to_go` or `trajectory` (each turn gets the whole return); `gae` has its own."""
+    signal: str = "advantage"
+    """What gives a group a signal: an `advantage` that is not zero, or the `outcome`, some of it
+    solved and some not (Yu et al., DAPO, arXiv 2503.14476): groups that differ in penalties alone
+    then cost nothing."""
     no_signal: str = "drop"
-    """Whether groups whose advantages are all zero are left out of the batch (`drop`) or `keep`
-    their weight in its averages."""
+    """Whether groups without a signal are left out of the batch (`drop`) or `keep` their weight in
+    its averages."""
     kind: str = "clipped"
     """`clipped` (PPO), `gspo` (ratios of whole sequences) or `cispo` (clipped weights)."""
     old_policy: str = "learner"
@@ -127,7 +133,12 @@ class LearnerSettings:
     dtype: str = "float32"
     """Type of the weights: `float32` or `bfloat16`."""
     autocast: bool = False
-    """Whether matrix products run in bfloat16 under float32 weights."""
+    """Whether matrix products run in bfloat16 under float32 weights, on hardware with units for it;
+    elsewhere they stay in float32."""
+    packing: str = "auto"
+    """`shared_prefix`: sequences lie in one row without padding, and what those of a group begin
+    with (prompt and first state) is computed once; `packed`: without padding only; `padded`: for
+    models whose attention is not plain causal; `auto`: the first that the policy allows."""
     groups_per_step: int = 8
     micro_batch_tokens: int = 8192
     """Token budget of one forward and backward, padding counted."""
@@ -167,7 +178,8 @@ class SftSettings:
     threads: int = 2
     """Torch threads on CPU; 0 leaves torch's default."""
     autocast: bool = True
-    """Whether matrix products run in bfloat16 under float32 weights."""
+    """Whether matrix products run in bfloat16 under float32 weights, on hardware with units for it;
+    elsewhere they stay in float32."""
     heldout_fraction: float = 0.02
     """Share of the demonstrations kept for the held-out loss (at most 500)."""
     evaluate_every: int = 200

@@ -20,8 +20,9 @@ from redline.dsl.settings import PromptSettings
 from redline.learner.checkpoint import export_policy
 from redline.learner.engine import TrainingEngine
 from redline.learner.lora import add_adapter
+from redline.learner.micro_batches import MicroBatchOf, micro_batches
 from redline.learner.model import load_policy, load_tokenizer
-from redline.learner.packing import gather_wanted, pad_batch, plan_micro_batches
+from redline.learner.packing import gather_wanted
 from redline.learner.settings import DeepSpeedSettings, SftSettings
 from redline.learner.sft_checkpoint import SftCheckpoints, SftPosition
 from redline.replay.records import Bool, Float32, Int32
@@ -268,11 +269,14 @@ def _accumulate(engine: TrainingEngine, batch: Sequence[SftSequence], token_budg
     """Backward over all micro-batches of a step; returns the weighted mean loss."""
     total_weight = float(sum(s.weights.sum() for s in batch))
     loss = 0.0
-    for part in plan_micro_batches([len(s.token_ids) for s in batch], token_budget):
-        chosen = [batch[i] for i in part]
-        wanted = [s.weights > 0 for s in chosen]
-        scores = engine.score(pad_batch([s.token_ids for s in chosen], wanted))
-        weights = torch.from_numpy(gather_wanted([s.weights for s in chosen], wanted))
+    wanted = [s.weights > 0 for s in batch]
+    for micro in _packed(engine, batch, wanted, token_budget):
+        scores = engine.score(micro.tokens)
+        weights = torch.from_numpy(
+            gather_wanted(
+                [batch[i].weights for i in micro.members], [wanted[i] for i in micro.members]
+            )
+        )
         part_loss = -(scores.logprobs * weights.to(engine.device)).sum() / total_weight
         engine.backward(part_loss)
         loss += float(part_loss.detach())
@@ -285,11 +289,23 @@ def evaluate(
 ) -> HeldoutScore:
     """Score the command tokens of `sequences`."""
     loss = hits = count = 0.0
-    for part in plan_micro_batches([len(s.token_ids) for s in sequences], token_budget):
-        chosen = [sequences[i] for i in part]
-        batch = pad_batch([s.token_ids for s in chosen], [s.is_action for s in chosen])
-        scores = engine.score(batch)
+    for micro in _packed(engine, sequences, [s.is_action for s in sequences], token_budget):
+        scores = engine.score(micro.tokens)
         loss -= float(scores.logprobs.sum())
         hits += float(scores.is_top.sum())
-        count += batch.num_wanted
+        count += micro.tokens.num_wanted
     return HeldoutScore(loss=loss / max(count, 1), exact=hits / max(count, 1))
+
+
+def _packed(
+    engine: TrainingEngine,
+    sequences: Sequence[SftSequence],
+    wanted: Sequence[Bool],
+    token_budget: int,
+) -> Iterator[MicroBatchOf]:
+    return micro_batches(
+        [s.token_ids for s in sequences],
+        wanted,
+        token_budget=token_budget,
+        packing="packed" if engine.can_pack else "padded",
+    )

@@ -10,5 +10,7 @@ segment.py        sealed files               shelf.py      the segments of one s
 journal.py        append-only lines          files.py      atomic writes
 identity.py       a store's id and lock      sequences.py  sets of numbers as ranges
 catalog.py        reading beside the writer  verify.py, export.py
-render.py, render_catalog.py, diff_view.py, visible.py, to_json.py   what users see
+manifest.py       what a bad disk took       batches.py    what a rewind lends again
+sampling.py       which groups are lent      tables.py, sql.py  flat tables, questions to them
+render.py, render_catalog.py, render_answer.py, diff_view.py, visible.py, to_json.py  for users
 """

@@ -19,8 +19,9 @@ from redline.replay.decode import batches_to_groups
 from redline.replay.errors import SegmentError, StoreError
 from redline.replay.history import read_ledger
 from redline.replay.ledger import Ledger
+from redline.replay.manifest import find_lost, read_manifest
 from redline.replay.records import Trajectory, TrajectoryGroup, TrajectoryStatus
-from redline.replay.segment import CORRUPT_SUFFIX, Segment, list_segments
+from redline.replay.segment import Segment, list_segments
 
 
 class GroupState(StrEnum):
@@ -74,7 +75,7 @@ class Catalog:
     retired: int
     """Groups whose segments retention deleted."""
     problems: tuple[str, ...]
-    """Corrupt files, quarantined or not."""
+    """Damaged, quarantined and missing files, with the groups that they held."""
 
     @property
     def groups(self) -> tuple[GroupSummary, ...]:
@@ -109,20 +110,26 @@ def read_catalog(path: str | PathLike[str]) -> Catalog:
     store_id = identity.read_store_id(root)
     ledger = read_ledger(root)
     directory = root / identity.SEGMENTS
-    problems = [f"{p}: quarantined" for p in list_segments(directory, CORRUPT_SUFFIX)]
+    manifest = read_manifest(root)
+    problems: list[str] = []
     segments: list[SegmentSummary] = []
+    bad: set[str] = set()
     for file in list_segments(directory):
         try:
             segments.append(_summarise(Segment(file), ledger))
         except SegmentError as error:
             problems.append(str(error))
+            bad.add(file.name)
         except FileNotFoundError:
             continue  # the writer's retention deleted it since the directory was listed
+    retired = read_ledger(root).retired  # once more: the writer may be at work
+    sound = {segment.file for segment in segments}
+    problems += map(str, find_lost(root, manifest, retired, sound=sound, bad=bad))
     return Catalog(
         path=str(root),
         store_id=store_id,
         segments=tuple(segments),
-        retired=len(ledger.retired),
+        retired=len(retired),
         problems=tuple(problems),
     )
 
@@ -135,9 +142,20 @@ def read_groups(path: str | PathLike[str]) -> Iterator[TrajectoryGroup]:
 
 def read_batches(path: str | PathLike[str]) -> Iterator[pa.RecordBatch]:
     """The same as Arrow record batches of `schema.SCHEMA`, memory-mapped, one per group."""
+    return (batch for _, batch in read_numbered(path))
+
+
+def read_numbered(path: str | PathLike[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The same with the sequence number of each group."""
     for file in _files(path):
-        for _, batch in Segment(file).numbered():
-            yield batch
+        yield from Segment(file).numbered()
+
+
+def group_state(sequence: int, ledger: Ledger) -> GroupState:
+    """What became of a group."""
+    if sequence in ledger.committed:
+        return GroupState.COMMITTED
+    return GroupState.DROPPED if ledger.is_done(sequence) else GroupState.WAITING
 
 
 def find_group(path: str | PathLike[str], group_id: str) -> TrajectoryGroup:
@@ -191,16 +209,12 @@ def _summarise(segment: Segment, ledger: Ledger) -> SegmentSummary:
 
 
 def _group(sequence: int, batch: pa.RecordBatch, ledger: Ledger) -> GroupSummary:
-    if sequence in ledger.committed:
-        state = GroupState.COMMITTED
-    else:
-        state = GroupState.DROPPED if ledger.is_done(sequence) else GroupState.WAITING
     oldest = batch.column("oldest_version").to_numpy()
     return GroupSummary(
         sequence=sequence,
         group_id=batch.column("group_id")[0].as_py(),
         task_id=batch.column("task_id")[0].as_py(),
-        state=state,
+        state=group_state(sequence, ledger),
         statuses=tuple(TrajectoryStatus(s) for s in batch.column("status").to_pylist()),
         reward_mean=float(np.mean(batch.column("reward").to_numpy())),
         tokens=int(np.sum(batch.column("tokens").to_numpy())),

@@ -21,16 +21,19 @@ from redline.replay.sequences import SequenceSet
 
 _SHORTEN_AT = 1_000
 _REMEMBERED_LEASES = 256
+_KEPT_BATCHES = 512
 
 
 def apply_entry(entry: dict[str, Any], ledger: Ledger, path: Path) -> None:
     """Apply one line of `journal.log`; raises `JournalError` naming `path` if it is unknown."""
     match entry:
         case {"op": "commit", "ranges": ranges}:
-            ledger.committed.update(SequenceSet(ranges))
+            ledger.commit_batch(SequenceSet(ranges))
         case {"op": "drop", "reason": reason, "ranges": ranges}:
             ledger.drop(SequenceSet(ranges), DropReason(reason))
         case {"op": "rewind", "cursor": cursor}:
+            for ranges in entry.get("batches", ()):
+                ledger.batches.commit(SequenceSet(ranges))
             ledger.rewind(Cursor.from_fields(cursor))
         case _:
             raise JournalError(f"{path}: unknown entry {entry!r}; a newer redline wrote it?")
@@ -126,5 +129,7 @@ class History:
         path = self._journal.path
         self._journal.close()
         fields = asdict(ledger.cursor(self._store_id))
-        write_atomically(path, encode_line({"op": "rewind", "cursor": fields}))
+        batches = [SequenceSet.of(b).ranges() for b in ledger.batches.newest(_KEPT_BATCHES)]
+        line = {"op": "rewind", "cursor": fields, "batches": batches}
+        write_atomically(path, encode_line(line))
         self._journal = Journal(path)

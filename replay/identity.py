@@ -15,6 +15,7 @@ LOCK_FILE = "lock"
 SEGMENTS = "segments"
 JOURNAL = "journal.log"
 RETIRED = "retired.log"
+MANIFEST = "manifest.log"
 
 
 def read_store_id(path: Path) -> str:

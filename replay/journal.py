@@ -51,23 +51,26 @@ def read_journal(path: Path) -> tuple[list[dict[str, Any]], int]:
 class Journal:
     """A journal open for appending."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         """Open or create the file and cut off a torn last line.
+
+        With `durable` false, entries survive the end of the process, but not a power loss.
 
         Raises `JournalError` for damage before the last line.
         """
         self.path = path
+        self._durable = durable
         self.entries, self._end = read_journal(path)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         torn = os.fstat(self._descriptor).st_size - self._end
         if torn:
             _log.warning("%s: cut off a torn last line of %d bytes", path, torn)
             os.ftruncate(self._descriptor, self._end)
-        os.fsync(self._descriptor)
+        self._sync()
         sync_directory(path.parent)
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Append one entry; it is durable when this returns.
+        """Append one entry; it is durable when this returns, unless opened otherwise.
 
         After an OSError the file ends where it ended before.
         """
@@ -75,11 +78,15 @@ class Journal:
         os.lseek(self._descriptor, self._end, os.SEEK_SET)
         try:
             write_fully(self._descriptor, line)
-            os.fsync(self._descriptor)
+            self._sync()
         except OSError:
             os.ftruncate(self._descriptor, self._end)
             raise
         self._end += len(line)
+
+    def _sync(self) -> None:
+        if self._durable:
+            os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Close the file; every entry is durable already."""

@@ -3,14 +3,17 @@
 Every sealed group is in exactly one state: available, leased, committed or dropped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nsmallest
 
+from redline.replay.batches import BatchLog
 from redline.replay.cursor import Cursor, DroppedRange, SequenceRange
 from redline.replay.errors import LeaseError
 from redline.replay.records import DropCount, DropReason
+from redline.replay.sampling import Candidate, Sampling, choose
 from redline.replay.sequences import SequenceSet
+from redline.replay.settings import SamplingPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,8 @@ class GroupEntry:
     trajectories: int
     oldest_version: int
     """Lowest weight version of any token; -1 when there is no token."""
+    priority: float = 0.0
+    """How much its trajectories differ in reward; see `sampling.priority`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +45,17 @@ class _Held:
 
 @dataclass(slots=True)
 class Ledger:
-    """State of every group by sequence number; groups of the oldest weights are leased first."""
+    """State of every group by sequence number, and the order in which groups are leased."""
 
+    sampling: Sampling = field(default_factory=Sampling)
     entries: dict[int, GroupEntry] = field(default_factory=dict)
     committed: SequenceSet = field(default_factory=SequenceSet)
     dropped: dict[DropReason, SequenceSet] = field(default_factory=dict)
     leases: dict[str, _Held] = field(default_factory=dict)
     retired: SequenceSet = field(default_factory=SequenceSet)
     """Groups whose data was deleted; all of them are done."""
+    batches: BatchLog = field(default_factory=BatchLog)
+    """What was committed, batch by batch."""
     _retired_sizes: dict[int, int] = field(default_factory=dict)
     """Trajectories of each retired group."""
     _queue: list[tuple[int, int]] = field(default_factory=list)
@@ -84,22 +92,27 @@ class Ledger:
         """Number of groups that are leased."""
         return sum(len(held.sequences) for held in self.leases.values())
 
-    def select(self, count: int, min_version: int | None) -> Selection:
-        """The `count` first groups of the queue (fewer if there are no more) and the stale ones
-        before them. A group is stale when a token of it is older than `min_version`; nothing
-        changes until `drop` and `hold`.
+    def select(
+        self, count: int, min_version: int | None, in_flight: Sequence[int] = ()
+    ) -> Selection:
+        """The next `count` groups to lend (fewer if there are no more) and the stale ones.
+
+        A group is stale when a token of it is older than `min_version`. A batch that was rewound
+        is lent as it was; else the sampling policy chooses, and leaves behind nothing that would
+        become stale, `in_flight` groups included (see `sampling.choose`). Nothing changes until
+        `drop` and `hold`.
         """
-        sequences: list[int] = []
-        stale: list[int] = []
-        passed: list[int] = []
-        while self._queue and len(sequences) < count:
-            _, sequence = heappop(self._queue)
-            passed.append(sequence)
-            oldest = self.entries[sequence].oldest_version
-            is_stale = min_version is not None and 0 <= oldest < min_version
-            (stale if is_stale else sequences).append(sequence)
-        self._requeue(passed)
-        return Selection(sequences=tuple(sequences), stale=tuple(stale))
+        floor = 0 if min_version is None else min_version
+        stale = tuple(sorted(s for version, s in self._queue if 0 <= version < floor))
+        waiting = {s for version, s in self._queue if not 0 <= version < floor}
+        chosen = self.batches.again(count, waiting.__contains__)
+        if chosen:
+            return Selection(sequences=tuple(sorted(chosen, key=self._rank)), stale=stale)
+        if self.sampling.policy is SamplingPolicy.FIFO:
+            oldest = nsmallest(count, (self._rank(s) for s in waiting))
+            return Selection(sequences=tuple(s for _, s in oldest), stale=stale)
+        ordered = self.sampling.order([self._candidate(s) for s in waiting], len(self.committed))
+        return Selection(sequences=choose(ordered, count, min_version, in_flight), stale=stale)
 
     def drop(self, sequences: Iterable[int], reason: DropReason) -> None:
         """Take available groups out for good."""
@@ -123,8 +136,14 @@ class Ledger:
 
     def commit(self, lease_id: str) -> None:
         """Mark the groups of a lease as trained on."""
-        self.committed.update(SequenceSet.of(sorted(self.held(lease_id))))
+        self.commit_batch(self.held(lease_id))
         del self.leases[lease_id]
+
+    def commit_batch(self, sequences: Iterable[int]) -> None:
+        """Mark groups as trained on together."""
+        batch = sorted(sequences)
+        self.committed.update(SequenceSet.of(batch))
+        self.batches.commit(batch)
 
     def release(self, lease_id: str) -> None:
         """Give the groups of a lease back, each to its old place in the order."""
@@ -165,6 +184,7 @@ class Ledger:
             group_set = self.dropped.setdefault(entry.reason, SequenceSet())
             group_set.add_range(entry.groups.first, entry.groups.last)
         self.leases = {}
+        self.batches.rewind(self.committed.__contains__)
         self._queue = sorted(self._rank(s) for s in self.entries if not self.is_done(s))
 
     def _size(self, sequence: int) -> int:
@@ -175,6 +195,12 @@ class Ledger:
     def _rank(self, sequence: int) -> tuple[int, int]:
         """Place in the queue: oldest weights first, then the order of arrival."""
         return self.entries[sequence].oldest_version, sequence
+
+    def _candidate(self, sequence: int) -> Candidate:
+        entry = self.entries[sequence]
+        return Candidate(
+            sequence=sequence, oldest_version=entry.oldest_version, priority=entry.priority
+        )
 
     def _requeue(self, sequences: Iterable[int]) -> None:
         for sequence in sequences:

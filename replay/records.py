@@ -132,6 +132,7 @@ class TrajectoryGroup:
 class TrainingSample:
     """One trajectory as the learner sees it."""
 
+    group_id: str
     token_ids: Int32  # (t,)
     loss_mask: Bool  # (t,) True on action tokens
     rollout_logprobs: Float32  # (t,) 0 where loss_mask is False

@@ -4,10 +4,7 @@ Turns are a nested `list<struct>`, so that a trajectory without turns has a row 
 and a group is one contiguous batch. Token columns are `list<int32>` and `list<float>` whose
 values lie in one buffer per column and group: numpy reads them without a copy.
 
-Asking with DuckDB (`t` is a table, a segment or an exported Parquet file):
-
-    SELECT status, count(*), avg(reward) FROM t GROUP BY status;
-    SELECT turn.command, turn.reward FROM (SELECT unnest(turns) AS turn FROM t);
+Flat tables of turns and tokens, for questions and data frames, are in `tables.py`.
 
 `reward`, `tokens`, `oldest_version` and `newest_version` are derived from the turns when a row
 is written; they make listing and the staleness bound cheap and are not read back into records.

@@ -1,6 +1,18 @@
 """Settings of the replay store, composed into the run configuration by `redline.cluster.config`."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SamplingPolicy(StrEnum):
+    """How a lease chooses among the groups that are waiting."""
+
+    FIFO = "fifo"
+    """Groups of the oldest weights, in the order of arrival among their like."""
+    UNIFORM = "uniform"
+    """Each with the same probability."""
+    PRIORITIZED = "prioritized"
+    """In proportion to (priority + 0.01) ** exponent; see `sampling.priority`."""
 
 
 @dataclass(kw_only=True)
@@ -13,3 +25,9 @@ class ReplaySettings:
     """Time after which a lease that was neither committed nor released ends."""
     keep_committed: int = 1024
     """Trained groups that retention keeps on disk to be looked at."""
+    sampling: str = "fifo"
+    """Which waiting groups a step trains on: fifo, uniform or prioritized (by advantage)."""
+    sampling_seed: int = 0
+    """Seed of the draws of `uniform` and `prioritized`."""
+    priority_exponent: float = 1.0
+    """How strongly `prioritized` prefers groups whose rewards differ; 0 is uniform."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from redline.replay.errors import SegmentError
 from redline.replay.files import TEMPORARY_SUFFIX, sync_directory
 from redline.replay.ledger import GroupEntry
+from redline.replay.sampling import batch_priority
 from redline.replay.segment import (
     CORRUPT_SUFFIX,
     Segment,
@@ -33,6 +34,7 @@ def group_entry(sequence: int, batch: pa.RecordBatch) -> GroupEntry:
         group_id=batch.column("group_id")[0].as_py(),
         trajectories=batch.num_rows,
         oldest_version=int(sampled.min()) if len(sampled) else -1,
+        priority=batch_priority(batch),
     )
 
 

@@ -10,7 +10,8 @@
   staleness bound seals first, so nobody waits for a segment to fill. Use 1, or call `seal`,
   where an append must be durable.
 - Groups of the oldest weights are lent first, in the order of arrival among their like: so none
-  becomes too stale while younger ones are trained on.
+  becomes too stale while younger ones are trained on. Other policies: `sampling.SamplingPolicy`.
+- A rewind lends the batches that were committed since again, the same groups together.
 - Commits and drops are lines of an append-only journal, fsynced before the call returns.
 - `cursor` names what is done; `rewind` makes exactly that done again, so that each group is
   committed once in the history of the checkpoint that a run resumes from.
@@ -21,7 +22,7 @@ One process writes to a store at a time (a lock refuses the second), from one th
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,9 @@ from redline.replay.encode import group_to_batch
 from redline.replay.errors import StoreError
 from redline.replay.history import History
 from redline.replay.ledger import Ledger
+from redline.replay.manifest import Manifest, find_lost
 from redline.replay.records import DropReason, TrajectoryGroup
+from redline.replay.sampling import Sampling
 from redline.replay.schema import check_schema
 from redline.replay.shelf import Shelf, group_entry
 from redline.replay.store_records import Lease, StoreStats
@@ -52,9 +55,14 @@ class ReplayStore:
         *,
         groups_per_segment: int = 4,
         lease_seconds: float = 3600.0,
+        sampling: Sampling | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open the store at `path`, made when it is missing; every sealed group is found again.
+
+        `sampling` says which groups are lent, first in first out by default. Segments that are
+        damaged or gone are logged with the groups that are lost; such a group is taken again
+        unless it was trained on.
 
         `lease_seconds` is measured by `clock`; a lease lives no longer than this object.
         Raises `StoreError` when another process writes to it, `SchemaVersionError` when another
@@ -65,12 +73,14 @@ class ReplayStore:
         self.path = Path(path)
         self._groups_per_segment = groups_per_segment
         self._lease_seconds = lease_seconds
+        self._sampling = sampling or Sampling()
         self._clock = clock
         self._closed = False
         self._lock = identity.WriterLock(self.path)
         try:
             self.store_id = identity.create_or_read(self.path)
             self._history = History(self.path, self.store_id)
+            self._manifest = Manifest(self.path)
             self._shelf = Shelf(self.path / identity.SEGMENTS)
             self._open()
         except BaseException:
@@ -78,7 +88,7 @@ class ReplayStore:
             raise
 
     def _open(self) -> None:
-        self._ledger = Ledger()
+        self._ledger = Ledger(sampling=self._sampling)
         self._buffer: dict[str, pa.RecordBatch] = {}
         self._session = secrets.token_hex(4)
         self._leases_made = 0
@@ -91,20 +101,33 @@ class ReplayStore:
             if all(entry.sequence in self._ledger.retired for entry in entries):
                 self._shelf.remove(path)  # a crash came between retiring and deleting it
                 continue
+            self._manifest.add(path.name, [entry.group_id for entry in entries])
             for entry in entries:
                 if entry.group_id in self._known:
                     _log.error("%s: group %s is stored twice; skipped", path, entry.group_id)
                     continue
                 self._known.add(entry.group_id)
                 self._ledger.add(entry)
+        self._take_stock_of_lost()
         self._next_sequence = max(
             [
                 *(name.stop for name in self._shelf.names()),
                 *(name.stop for name in self._shelf.corrupt_names()),
                 *(last + 1 for _, last in self._ledger.retired.ranges()),
-                0,
+                self._manifest.stop,
             ]
         )
+
+    def _take_stock_of_lost(self) -> None:
+        """Say what damaged or missing segments held; of that, know the ids that are done."""
+        self._manifest.forget(self._ledger.retired)
+        sound = {path.name for path in self._shelf.paths()}
+        self._lost: dict[int, str] = {}
+        found = find_lost(self.path, self._manifest.segments, self._ledger.retired, sound=sound)
+        for segment in found:
+            _log.error("%s", segment)
+            self._lost |= {n: name for n, name in segment.numbered() if name not in self._known}
+        self._known |= {name for n, name in self._lost.items() if self._ledger.is_done(n)}
 
     def append(self, group: TrajectoryGroup) -> bool:
         """Store a group unless its id is there already; says whether it was new.
@@ -133,27 +156,37 @@ class ReplayStore:
         if not self._buffer:
             return
         batches = list(self._buffer.values())
-        self._shelf.write(self._next_sequence, batches)
+        path = self._shelf.write(self._next_sequence, batches)
         for sequence, batch in enumerate(batches, self._next_sequence):
             self._ledger.add(group_entry(sequence, batch))
         self._next_sequence += len(batches)
+        self._manifest.add(path.name, list(self._buffer))
         self._buffer.clear()
 
     def lease(
-        self, count: int, *, min_version: int | None = None, partial: bool = False
+        self,
+        count: int,
+        *,
+        min_version: int | None = None,
+        in_flight: Sequence[int] = (),
+        partial: bool = False,
     ) -> Lease | None:
-        """Lend the `count` available groups of the oldest weights, or None when there are fewer.
+        """Lend `count` available groups by the sampling policy, or None when there are fewer.
 
         Groups with a token older than `min_version` are dropped for good on the way and counted
-        as stale. With `partial`, fewer groups than `count` are lent too (but never none).
+        as stale. Whoever samples other than first in first out gives the weight versions at which
+        groups `in_flight` started, so that none becomes stale in waiting. With `partial`, fewer
+        groups than `count` are lent too (but never none).
         """
-        taken = self._take(count, min_version, partial)
+        taken = self._take(count, min_version, in_flight, partial)
         if not taken:
             return None
         groups = batches_to_groups([self._shelf.batch(sequence) for sequence in taken])
         return Lease(lease_id=self._hold(taken), groups=tuple(groups))
 
-    def _take(self, count: int, min_version: int | None, partial: bool) -> tuple[int, ...]:
+    def _take(
+        self, count: int, min_version: int | None, in_flight: Sequence[int], partial: bool
+    ) -> tuple[int, ...]:
         if count < 1:
             raise StoreError(f"lease of {count} groups, expected at least 1")
         for lease_id in self._ledger.expire(self._clock()):
@@ -163,7 +196,7 @@ class ReplayStore:
         if min_version is not None or self._ledger.available < count:
             # Nobody waits for a buffer to fill, and no old group is left in it for a later step.
             self.seal()
-        selection = self._ledger.select(count, min_version)
+        selection = self._ledger.select(count, min_version, in_flight)
         if selection.stale:
             self._history.dropped(selection.stale, DropReason.STALE)
             self._ledger.drop(selection.stale, DropReason.STALE)
@@ -205,6 +238,8 @@ class ReplayStore:
         self._check_cursor(cursor)
         self._history.rewound(cursor)
         self._ledger.rewind(cursor)
+        again = {name for n, name in self._lost.items() if not self._ledger.is_done(n)}
+        self._known -= again - {entry.group_id for entry in self._ledger.entries.values()}
 
     def _check_cursor(self, cursor: Cursor) -> None:
         if cursor.store_id != self.store_id:
@@ -262,6 +297,7 @@ class ReplayStore:
             segments=len(self._shelf.paths()),
             nbytes=self._shelf.nbytes,
             quarantined=tuple(str(path) for path in self._shelf.corrupt()),
+            lost=tuple(name for name in self._lost.values() if name not in self._known),
         )
 
     def close(self) -> None:
@@ -273,6 +309,7 @@ class ReplayStore:
             self.seal()
         finally:
             self._history.close()
+            self._manifest.close()
             self._lock.release()
 
     def __enter__(self) -> "ReplayStore":

@@ -35,3 +35,5 @@ class StoreStats:
     """Size of all sealed segments."""
     quarantined: tuple[str, ...]
     """Files that were found corrupt and put aside."""
+    lost: tuple[str, ...]
+    """Groups of damaged or missing files that were not trained on; they may be appended again."""

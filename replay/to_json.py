@@ -8,6 +8,7 @@ import numpy as np
 
 from redline.replay.catalog import Catalog, GroupState
 from redline.replay.records import Trajectory, TrajectoryGroup, Turn
+from redline.replay.sql import Answer
 from redline.replay.verify import VerifyReport
 
 
@@ -66,6 +67,24 @@ def trajectory_to_json(trajectory: Trajectory) -> dict[str, Any]:
         "initial_program": trajectory.initial_program,
         "turns": [_turn(turn) for turn in trajectory.turns],
     }
+
+
+def answer_to_json(answer: Answer) -> dict[str, Any]:
+    """Columns and rows of a query; numbers that JSON lacks are null, unknown types are text."""
+    return {
+        "columns": list(answer.columns),
+        "rows": [[_plain(value) for value in row] for row in answer.rows],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return _finite(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _turn(turn: Turn) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pyarrow as pa
 from redline.replay import identity
 from redline.replay.errors import JournalError, SchemaVersionError, SegmentError
 from redline.replay.history import read_ledger
-from redline.replay.segment import CORRUPT_SUFFIX, Segment, SegmentName, list_segments
+from redline.replay.manifest import LostSegment, find_lost, read_manifest
+from redline.replay.segment import Segment, list_segments
 from redline.replay.sequences import SequenceSet
 
 
@@ -42,14 +43,14 @@ def verify_store(path: str | PathLike[str]) -> VerifyReport:
     directory = root / identity.SEGMENTS
     for file in list_segments(directory):
         check.segment(file)
-    for file in list_segments(directory, CORRUPT_SUFFIX):
-        check.problems.append(f"{file}: quarantined; its groups are lost to training")
-        check.account_for(file)
     try:
         ledger = read_ledger(root)
     except JournalError as error:
         check.problems.append(str(error))
     else:
+        for lost in check.lost(root, ledger.retired):
+            check.problems.append(str(lost))
+            check.elsewhere.add_range(lost.first, lost.first + lost.groups - 1)
         check.gaps(directory, ledger.retired)
     return VerifyReport(
         path=str(root),
@@ -71,6 +72,8 @@ class _Check:
         self.seen: dict[str, str] = {}
         self.numbers = SequenceSet()
         self.elsewhere = SequenceSet()
+        self.sound: set[str] = set()
+        self.bad: set[str] = set()
         self.problems: list[str] = []
 
     def segment(self, file: Path) -> None:
@@ -82,13 +85,9 @@ class _Check:
                 self._group(file, sequence, batch)
         except (SegmentError, SchemaVersionError) as error:
             self.problems.append(str(error))
-            self.account_for(file)
-
-    def account_for(self, file: Path) -> None:
-        """Do not call the groups of a bad file missing too."""
-        name = SegmentName.parse(file.name)
-        if name is not None and name.groups:
-            self.elsewhere.add_range(name.first, name.stop - 1)
+            self.bad.add(file.name)
+        else:
+            self.sound.add(file.name)
 
     def _group(self, file: Path, sequence: int, batch: pa.RecordBatch) -> None:
         try:
@@ -103,6 +102,10 @@ class _Check:
             if group_id in self.seen:
                 self.problems.append(f"{file}: group {group_id} is in {self.seen[group_id]} too")
             self.seen[group_id] = file.name
+
+    def lost(self, root: Path, retired: SequenceSet) -> list[LostSegment]:
+        manifest = read_manifest(root)
+        return find_lost(root, manifest, retired, sound=self.sound, bad=self.bad)
 
     def gaps(self, directory: Path, retired: SequenceSet) -> None:
         """Complain of numbers that neither a segment nor retention accounts for."""

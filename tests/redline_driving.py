@@ -128,9 +128,10 @@ def alive(pids):
     return found
 
 
-def gone_within(pids, seconds):
-    """Whether all processes end in time."""
+def assert_gone_within(pids, seconds):
+    """All processes end in time; who does not is named."""
     deadline = time.monotonic() + seconds
     while alive(pids) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return not alive(pids)
+    left = {pid: Path(f"/proc/{pid}/cmdline").read_text()[:80] for pid in alive(pids)}
+    assert not left, f"still there after {seconds} s: {left}"

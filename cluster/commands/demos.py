@@ -1,8 +1,10 @@
 """`redline tasks demos`: demonstrations of built-in tasks, or of the programs of a file."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -23,6 +25,8 @@ from redline.cluster.commands.tasks import (
     report,
 )
 from redline.cluster.errors import UserError
+from redline.dsl.generated import GeneratedTask
+from redline.sandbox.settings import SandboxSettings
 
 _OF_DATA = "with --data: "
 
@@ -70,7 +74,21 @@ def demos(
         int | None, typer.Option(min=1, help=_OF_DATA + "tasks to use, spread over the file.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help=_OF_DATA + "fork servers; one per CPU if left out.")
+        int | None,
+        typer.Option(
+            min=1, help=_OF_DATA + "fork servers (of each actor, with --ray); one per CPU."
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help=_OF_DATA + "execute on sandbox actors of the Ray cluster at this address, auto, "
+            "or local for one of this machine's own."
+        ),
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --ray: sandbox actors; as many as its free CPUs hold."),
     ] = None,
     cpu_seconds: Annotated[
         float,
@@ -94,34 +112,38 @@ def demos(
     if (data is None) == (count is None):
         raise UserError("give either --count N (built-in tasks) or --data FILE")
     if data is None:
-        from redline.cluster.demonstrations import write_demonstrations
-
-        made = make_builtin(count or 0, seed, split, edits_min, edits_max, sandbox)
-        write_demonstrations(output, made, sandbox)
-        report(json, {"demonstrations": len(made), "output": str(output)}, began)
+        builtin = make_builtin(count or 0, seed, split, edits_min, edits_max, sandbox)
+        report(json, _write_builtin(output, builtin, sandbox), began)
         return
-    if output.suffix not in (".jsonl", ".arrow"):
-        raise UserError(f"--output {output}: expected a name ending in .arrow or .jsonl")
     from redline.cluster.demos.from_data import DataRequest, demonstrate_data
 
-    figures: dict[str, Any] = demonstrate_data(
-        output,
-        DataRequest(
-            data=data,
-            split=split,
-            seed=seed,
-            edits=(edits_min, edits_max),
-            per_task=per_task,
-            method=method,
-            mix=mix,
-            order=order,
-            keep_passing=keep_passing,
-            tokenizer=tokenizer,
-            max_tokens=max_tokens,
-            limit=limit,
-            workers=workers,
-            sandbox=replace(sandbox, cpu_seconds=cpu_seconds),
-            strict=strict,
-        ),
+    asked = DataRequest(
+        data=data,
+        split=split,
+        seed=seed,
+        edits=(edits_min, edits_max),
+        per_task=per_task,
+        method=method,
+        mix=mix,
+        order=order,
+        keep_passing=keep_passing,
+        tokenizer=tokenizer,
+        max_tokens=max_tokens,
+        limit=limit,
+        workers=workers,
+        ray=ray,
+        actors=actors,
+        sandbox=replace(sandbox, cpu_seconds=cpu_seconds),
+        strict=strict,
     )
-    report(json, figures | {"output": str(output)}, began, quiet=True)
+    report(json, demonstrate_data(output, asked) | {"output": str(output)}, began, quiet=True)
+
+
+def _write_builtin(
+    output: Path, made: Sequence[GeneratedTask], sandbox: SandboxSettings
+) -> dict[str, object]:
+    """Write demonstrations of built-in tasks; returns the figures."""
+    from redline.cluster.demonstrations import write_demonstrations
+
+    write_demonstrations(output, made, sandbox)
+    return {"demonstrations": len(made), "output": str(output)}

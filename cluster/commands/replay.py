@@ -13,6 +13,7 @@ from redline.cluster.output import emit_json, say
 
 if TYPE_CHECKING:
     from redline.replay.records import Trajectory, TrajectoryGroup
+    from redline.replay.tables import TableName
 
 app = typer.Typer(help="Look into a trajectory store.", no_args_is_help=True)
 
@@ -85,24 +86,61 @@ def verify(store: Store, json: Json = False) -> None:
 def export(
     store: Store,
     output: Annotated[Path, typer.Argument(help="Parquet file to write; it must not exist.")],
+    table: Annotated[
+        str | None,
+        typer.Option(help="Only this flat table: groups, trajectories, turns or tokens."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write all trajectories to one Parquet file."""
+    """Write all trajectories, or one flat table, to one Parquet file."""
     from redline.replay.export import export_parquet
 
     refuse_existing(output)
     with _told():
-        rows = export_parquet(store_folder(store), output)
+        rows = export_parquet(store_folder(store), output, _table(table))
+    what = "trajectories" if table is None else f"rows of {table}"
     if json:
-        emit_json({"trajectories": rows, "output": str(output)})
+        emit_json({"trajectories" if table is None else "rows": rows, "output": str(output)})
     else:
-        say(f"{rows} trajectories written to {output}")
+        say(f"{rows} {what} written to {output}")
+
+
+@app.command("sql")
+def sql(
+    store: Store,
+    query: Annotated[
+        str, typer.Argument(help="One SELECT over groups, trajectories, turns and tokens.")
+    ],
+    json: Json = False,
+) -> None:
+    """Ask a store in SQL (needs DuckDB); the query can read nothing else and write nothing."""
+    from redline.replay.render_answer import render_answer
+    from redline.replay.sql import ask
+
+    with _told():
+        answer = ask(store_folder(store), query)
+    if json:
+        from redline.replay.to_json import answer_to_json
+
+        emit_json(answer_to_json(answer))
+        return
+    from rich.console import Console
+
+    Console().print(render_answer(answer))
 
 
 def store_folder(path: Path) -> Path:
     """The store itself, or the one inside a run's folder."""
     inside = path / "replay"
     return inside if inside.is_dir() else path
+
+
+def _table(name: str | None) -> "TableName | None":
+    from redline.replay.tables import TableName
+
+    if name is None or name in set(TableName):
+        return None if name is None else TableName(name)
+    raise UserError(f"--table {name}: expected one of {', '.join(TableName)}")
 
 
 def _show_trajectory(trajectory: "Trajectory", json: bool) -> None:
@@ -131,12 +169,12 @@ def _show_group(group: "TrajectoryGroup", json: bool) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn what the store complains of into one line: 2 for a wrong path or id, 1 for damage."""
-    from redline.replay.errors import ReplayError, StoreError
+    """One line for what the store complains of: 2 for a wrong path, id or version, 1 for damage."""
+    from redline.replay.errors import ReplayError, SchemaVersionError, StoreError
 
     try:
         yield
-    except StoreError as error:
+    except (StoreError, SchemaVersionError) as error:
         raise UserError(one_line(error)) from error
     except ReplayError as error:
         raise WorkFailed(one_line(error)) from error

@@ -7,20 +7,17 @@ programs that random edits leave behind are such.
 """
 
 import asyncio
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redline.actors.judging import feedback_of
 from redline.cluster.demos.statistics import DemoCounts
+from redline.cluster.program_status import SYNTAX, first_status, syntax_error
 from redline.dsl.settings import PromptSettings
 from redline.dsl.tasks import RepairTask
 from redline.sandbox.client import SandboxClient
-from redline.sandbox.records import Limits, TestStatus, Verdict
+from redline.sandbox.records import Limits, TestStatus
 from redline.sandbox.task_runner import request_for
-
-SYNTAX = "syntax"
-"""Status of a program that the compiler refuses; the others are those of the first failing test."""
 
 _Complaint = tuple[str, str, str, int | None]
 
@@ -82,14 +79,7 @@ class ProgramFeedback:
         counts.executions += 1
         request = request_for(task, program, self._limits, stop_at_failure=True)
         verdict = await self._sandbox.run(request)
-        return Told(
-            text=feedback_of(verdict, self._prompt), status=status or _first_status(verdict)
-        )
-
-
-def _first_status(verdict: Verdict) -> str:
-    failing = (test.status for test in verdict.tests if test.status is not TestStatus.PASS)
-    return str(next(failing, TestStatus.PASS))
+        return Told(text=feedback_of(verdict, self._prompt), status=status or first_status(verdict))
 
 
 def _complaint_of(setup: str, program: str) -> _Complaint | None:
@@ -97,12 +87,5 @@ def _complaint_of(setup: str, program: str) -> _Complaint | None:
 
     The setup is part of it: where that fails, the program is not even compiled.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(program, "<program>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return setup, type(error).__name__, error.msg, error.lineno
-    except (ValueError, RecursionError, MemoryError, OverflowError):
-        return None
-    return None
+    error = syntax_error(program)
+    return None if error is None else (setup, type(error).__name__, error.msg, error.lineno)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redline.cluster.demos.made import Encode
 from redline.cluster.demos.plan import CORRUPTION, DIFF, METHODS, DemoPlan
@@ -18,6 +18,12 @@ from redline.dsl.splits import count_splits
 from redline.dsl.task_files import TaskFile
 from redline.dsl.tasks import RepairTask
 from redline.sandbox.settings import SandboxSettings
+
+if TYPE_CHECKING:
+    from redline.cluster.sandbox_fleet import RaySandboxRequest
+
+LOCAL = "local"
+"""In the place of an address: a Ray cluster of this machine's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +43,20 @@ class DataRequest:
     max_tokens: int | None
     limit: int | None
     workers: int | None
+    """Fork servers, with `ray` those of each actor."""
+    ray: str | None
+    """Address of a Ray cluster or `local`; None means fork servers of this process."""
+    actors: int | None
     sandbox: SandboxSettings
     strict: bool
 
 
 def demonstrate_data(output: Path, asked: DataRequest) -> dict[str, Any]:
     """Make the file and return its figures; UserError for options or data that cannot work."""
+    if output.suffix not in (".jsonl", ".arrow"):
+        raise UserError(f"--output {output}: expected a name ending in .arrow or .jsonl")
     settings = _corruption(asked)
+    ray = _ray(asked)
     file = read_user_file(asked.data)
     method = _method(asked, file)
     tasks = _chosen(asked, file.tasks, method)
@@ -61,9 +74,27 @@ def demonstrate_data(output: Path, asked: DataRequest) -> dict[str, Any]:
     encode = _encoder(asked)
     judge = LocalJudge(asked.sandbox)
     tasks = drop_failing_references(tasks, judge, origin=asked.data, strict=asked.strict)
-    workers = asked.workers or local_workers()
-    return make_demonstration_file(
-        output, DemoWork(tasks=tuple(tasks), plan=plan, workers=workers, encode=encode)
+    work = DemoWork(
+        tasks=tuple(tasks),
+        plan=plan,
+        workers=asked.workers or local_workers(),
+        ray=ray,
+        encode=encode,
+    )
+    return make_demonstration_file(output, work)
+
+
+def _ray(asked: DataRequest) -> "RaySandboxRequest | None":
+    if asked.ray is None:
+        if asked.actors is not None:
+            raise UserError("--actors are workers of a Ray cluster: give its address with --ray")
+        return None
+    from redline.cluster.sandbox_fleet import RaySandboxRequest
+
+    return RaySandboxRequest(
+        address=None if asked.ray == LOCAL else asked.ray,
+        actors=asked.actors,
+        workers=asked.workers or min(asked.sandbox.workers_per_actor, local_workers()),
     )
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redline.cluster.counting import Advance, count_progress
 from redline.cluster.demos.feedback import ProgramFeedback
@@ -19,13 +19,17 @@ from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.isolation import sandbox_problem
 from redline.cluster.output import say
 from redline.dsl.tasks import RepairTask
+from redline.sandbox.client import SandboxClient
 from redline.sandbox.pool import SandboxPool
 from redline.sandbox.records import InfrastructureError
 from redline.sandbox.settings import limits_of
 
+if TYPE_CHECKING:
+    from redline.cluster.sandbox_fleet import RaySandboxRequest
+
 _DEMONSTRATIONS_PER_PART = 800
 _TASKS_AT_ONCE = 3
-"""Tasks in work at the same time, so that the fork servers always have something to do."""
+"""Tasks in work for each pool at a time, so that its fork servers always have something to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class DemoWork:
     plan: DemoPlan
     workers: int
     """Fork servers of this machine."""
+    ray: "RaySandboxRequest | None" = None
+    """Sandbox actors to use instead."""
     encode: Encode | None = None
 
 
@@ -139,6 +145,19 @@ def _first(group: BaseExceptionGroup[InfrastructureError]) -> InfrastructureErro
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
+@asynccontextmanager
+async def _sandboxes(work: DemoWork) -> AsyncIterator[tuple[SandboxClient, int]]:
+    """What executes the programs, and how many pools of fork servers that are."""
+    if work.ray is None:
+        async with SandboxPool(work.workers, work.plan.sandbox) as pool:
+            yield pool, 1
+        return
+    from redline.cluster.sandbox_fleet import ray_sandboxes
+
+    async with ray_sandboxes(work.ray, work.plan.sandbox, "demos") as fleet:
+        yield fleet.client, fleet.actors
+
+
 class _Maker:
     """Makes parts, a few tasks at once, and hands each on when it is whole."""
 
@@ -156,9 +175,10 @@ class _Maker:
         self._places = asyncio.Semaphore(_TASKS_AT_ONCE)
 
     async def make(self, parts: Sequence[_Part]) -> None:
-        """Make all parts, on fork servers of this machine."""
+        """Make all parts, on fork servers of this machine or on sandbox actors."""
         work, plan = self._work, self._work.plan
-        async with SandboxPool(work.workers, plan.sandbox) as sandbox:
+        async with _sandboxes(work) as (sandbox, pools):
+            self._places = asyncio.Semaphore(_TASKS_AT_ONCE * pools)
             feedback = ProgramFeedback(sandbox, limits_of(plan.sandbox), plan.prompt)
             maker = DemoMaker(work.tasks, plan, feedback, work.encode)
             try:

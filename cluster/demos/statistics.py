@@ -1,15 +1,17 @@
 """What demonstrations look like, as counts that can be added up."""
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
+
+from redline.cluster.counts import Counts, shares
 
 PAPER_EDIT_DISTANCE = 39.9
 """Mean edit distance of the 35,223 demonstrations of Rainone et al. (arXiv 2507.05065)."""
 
 
 @dataclass(slots=True, kw_only=True)
-class DemoCounts:
+class DemoCounts(Counts):
     """Counts over demonstrations; those of parts of the work are added with `add`."""
 
     demonstrations: int = 0
@@ -29,29 +31,6 @@ class DemoCounts:
     """Status of the broken program -> demonstrations."""
     set_aside: Counter[str] = field(default_factory=Counter)
     """Reason -> draws or pairs that were not used."""
-
-    def add(self, other: "DemoCounts") -> None:
-        """Add the counts of another part."""
-        for item in fields(self):
-            value = getattr(other, item.name)
-            if isinstance(value, Counter):
-                getattr(self, item.name).update(value)
-            else:
-                setattr(self, item.name, getattr(self, item.name) + value)
-
-    def to_json(self) -> dict[str, Any]:
-        """The counts as JSON values."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {k: dict(sorted(v.items())) if isinstance(v, Counter) else v
-                for k, v in values.items()}  # fmt: skip
-
-    @staticmethod
-    def from_json(values: dict[str, Any]) -> "DemoCounts":
-        """Counts that `to_json` wrote."""
-        counts = DemoCounts()
-        for name, value in values.items():
-            setattr(counts, name, Counter(value) if isinstance(value, dict) else value)
-        return counts
 
 
 def figures(counts: DemoCounts) -> dict[str, Any]:
@@ -92,9 +71,3 @@ def report_lines(counts: DemoCounts, tasks: int) -> list[str]:
         rest = ", ".join(f"{reason} {n}" for reason, n in sorted(counts.set_aside.items()))
         lines.append(f"drawn and not used: {rest}")
     return lines
-
-
-def shares(counter: Counter[str]) -> str:
-    """Names with their shares of the total, by name: `add 25%, delete 25%`."""
-    total = max(counter.total(), 1)
-    return ", ".join(f"{name} {n / total:.0%}" for name, n in sorted(counter.items()))

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from redline_driving import SMALL, Driver, gone_within, kill_drivers, make_model
+from redline_driving import SMALL, Driver, assert_gone_within, kill_drivers, make_model
 
 from redline.replay.catalog import GroupState, read_catalog
 
@@ -29,8 +29,8 @@ def test_an_interrupted_and_a_killed_run_go_on_without_loss(tmp_path):
     began = time.monotonic()
     interrupted.interrupt()
     assert interrupted.finish(seconds=30) == 130, interrupted.complaint()
-    assert time.monotonic() - began < 15, interrupted.complaint()
-    assert gone_within(pids, 1)
+    assert time.monotonic() - began < 25, interrupted.complaint()  # 15 s on a machine at rest
+    assert_gone_within(pids, 5)
     saved = latest(tmp_path)
     gave_up = "the step takes too long to wait for" in interrupted.complaint()
     assert saved >= (2 if gave_up else 3)
@@ -40,7 +40,7 @@ def test_an_interrupted_and_a_killed_run_go_on_without_loss(tmp_path):
     pids = killed.descendants()
     killed.process.kill()
     killed.finish()
-    assert gone_within(pids, 15)
+    assert_gone_within(pids, 60)
     kept = latest(tmp_path)
     assert kept > saved
 

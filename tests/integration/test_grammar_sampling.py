@@ -73,9 +73,9 @@ def largest_difference(model, folder: Path, drawn, sampling: SamplingSettings) -
         ids = [np.concatenate((context, found.token_ids)) for context, found in chosen]
         marks = [np.arange(len(i)) >= len(c) for i, (c, _) in zip(ids, chosen, strict=True)]
         batch = pad_batch(ids, marks)
-        allowed = grammar.of_places(batch.input_ids, batch.rows, batch.columns)
+        allowed = grammar.of_batch(batch)
         with torch.no_grad():
-            scores = scorer(batch.input_ids, batch.rows, batch.columns, allowed=allowed)
+            scores = scorer(batch, allowed=allowed)
         reported = np.concatenate([found.logprobs for _, found in chosen])
         worst = max(worst, float(np.abs(scores.logprobs.numpy() - reported).max()))
     return worst

@@ -1,7 +1,8 @@
-"""The paper's pipeline by its presets: supervised tuning, reinforcement, evaluation in three arms.
+"""The paper's pipeline by its presets, from problems as published to an evaluation in three arms.
 
-The model is replaced by a tiny random Llama with an instruct model's chat template, sizes and
-resources are cut, and all else is as in the presets.
+Demonstrations of published problems, supervised tuning on them, reinforcement, evaluation. The
+model is replaced by a tiny random Llama with an instruct model's chat template, sizes and resources
+are cut, and all else is as in the presets.
 """
 
 import json
@@ -12,12 +13,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from chat_policies import make_instruct_model
+from published import write_problems
 from redline_driving import Driver, kill_drivers
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(3000)]
 
+DEMOS = ("--split", "train", "--per-task", "4", "--tokenizer", "./model")
 CUT_SFT = (
-    "tasks.train_count=24", "sft.batch_tokens=8192", "sft.micro_batch_tokens=4096",
+    "demonstrations=demos.arrow", "sft.batch_tokens=8192", "sft.micro_batch_tokens=4096",
     "sft.evaluate_every=2", "sft.solve_tasks=2", "sft.threads=2", "sft.heldout_fraction=0.2",
 )  # fmt: skip
 CUT = (
@@ -42,9 +45,12 @@ def _no_driver_left():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder in which all three commands have run."""
+    """A folder in which all commands have run."""
     where = tmp_path_factory.mktemp("paper")
     make_instruct_model(where / "model")
+    write_problems(where / "mbpp.jsonl", [1, 2, 3, 11, *range(601, 607)])
+    _run(where, "demos", "tasks", "demos", "--data", "mbpp.jsonl", *DEMOS,
+         "--output", "demos.arrow", "--json")  # fmt: skip
     _run(where, "sft", "sft", "--config", "paper_llama_1b_sft", "model=./model",
          "output=tuned", *CUT_SFT, "--json")  # fmt: skip
     _run(where, "train", "train", "--config", "paper_llama_1b", "model=./tuned", "steps=2",
@@ -88,6 +94,13 @@ def linear_layers(folder):
     parts += ["mlp." + p for p in ("gate_proj", "up_proj", "down_proj")]
     layers = range(AutoConfig.from_pretrained(folder / "model").num_hidden_layers)
     return {f"model.layers.{layer}.{part}.weight" for layer in layers for part in parts}
+
+
+def test_demonstrations_are_what_is_tuned_on(folder):
+    figures = said(folder, "demos")
+    assert (figures["tasks"], figures["demonstrations"]) == (6, 24)
+    assert figures["tokens"] > 0
+    assert "reading demonstrations from demos.arrow" in (folder / "sft.err").read_text()
 
 
 def test_supervised_tuning_trains_adapters_and_writes_merged_weights(folder):

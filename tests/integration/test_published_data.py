@@ -15,9 +15,10 @@ import pyarrow as pa
 import pytest
 
 from redline.actors.judging import feedback_of
-from redline.cluster.demos.feedback import SYNTAX, ProgramFeedback
+from redline.cluster.demos.feedback import ProgramFeedback
 from redline.cluster.demos.statistics import DemoCounts
 from redline.cluster.main import run
+from redline.cluster.program_status import SYNTAX
 from redline.dsl.diff import diff
 from redline.dsl.editor import apply_all
 from redline.dsl.reference_tasks import ReferenceCorruptor

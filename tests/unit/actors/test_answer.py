@@ -85,6 +85,14 @@ def test_a_direct_answer_goes_on_inside_a_block_of_code():
     assert len(turn.action_token_ids) == len(turn.rollout_logprobs) > len(FIXED)
 
 
+def test_a_request_of_its_own_replaces_the_broken_program():
+    policy, sandbox = Policy(f"{FIXED}\n```"), FakeSandbox(good=[FIXED])
+    answer = replace(DIRECT.answer, request="Examples.")
+    assert attempt(policy, replace(DIRECT, answer=answer), sandbox).solved
+    assert text_of(policy.asked[0][0]) == "Examples.\n```python\n"
+    assert sandbox.programs == [FIXED], "the broken program is not even executed"
+
+
 def test_a_wrong_answer_and_one_that_was_cut():
     assert attempt(Policy("nonsense\n```")).status is TrajectoryStatus.EXITED
     cut = attempt(Policy("x = 1\n" * 50))

@@ -95,8 +95,8 @@ class FakeStore:
 
     store: ReplayStore
 
-    async def lease(self, count, min_version):
-        return self.store.lease(count, min_version=min_version)
+    async def lease(self, count, min_version, in_flight):
+        return self.store.lease(count, min_version=min_version, in_flight=in_flight)
 
     async def commit(self, lease_id):
         self.store.commit(lease_id)

@@ -95,7 +95,7 @@ def test_a_file_without_a_name_is_called_after_itself(tmp_path):
         ("demo", ["rollout.sampling.temperature=0"], r"expected more than 0"),
         ("demo", ["learner.micro_batch_tokens=100"], r"raise it to at least"),
         ("demo", ["tasks.edits_min=4", "tasks.edits_max=2"], r"above tasks.edits_max"),
-        ("demo", ["eval.tasks=9999"], r"only 576 held-out tasks"),
+        ("demo", ["eval.tasks=9999"], r"only 512 held-out tasks"),
         ("demo", ["name=../up"], r"must start with a letter or digit"),
         ("demo", ["rollout.sampling.top_p=1.5"], r"between 0 and 1"),
         (

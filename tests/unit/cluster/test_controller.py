@@ -18,6 +18,8 @@ from redline.cluster.errors import WorkFailed
 from redline.cluster.records import Position
 from redline.cluster.task_order import TaskOrder
 from redline.replay.cursor import Cursor
+from redline.replay.sampling import Sampling
+from redline.replay.settings import SamplingPolicy
 from redline.replay.store import ReplayStore
 
 
@@ -25,10 +27,24 @@ class Run:
     """One attempt at a run in a folder; a second one in the same folder resumes."""
 
     def __init__(
-        self, folder, *, seed=0, staleness=1, per_step=2, steps=6, every=2, tasks=5, slow=0.01
+        self,
+        folder,
+        *,
+        seed=0,
+        staleness=1,
+        per_step=2,
+        steps=6,
+        every=2,
+        tasks=5,
+        slow=0.01,
+        policy=SamplingPolicy.FIFO,
     ):
         self.folder = Path(folder)
-        self.store = ReplayStore(self.folder / "replay", groups_per_segment=3)
+        self.store = ReplayStore(
+            self.folder / "replay",
+            groups_per_segment=3,
+            sampling=Sampling(policy=policy, seed=seed),
+        )
         self.learner = fakes.FakeLearner(max_staleness=staleness, seconds=slow / 3)
         self.samplers = fakes.FakeSamplers(store=self.store, seed=seed, slowest=slow)
         self.observer = fakes.FakeObserver()
@@ -86,6 +102,7 @@ class Run:
 
 
 DELAYS = st.floats(0.0005, 0.01)
+POLICIES = st.sampled_from(SamplingPolicy)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -94,12 +111,18 @@ DELAYS = st.floats(0.0005, 0.01)
     staleness=st.integers(0, 3),
     per_step=st.integers(1, 4),
     slow=DELAYS,
+    policy=POLICIES,
 )
 def test_trains_each_group_once_within_the_bounds(
-    tmp_path_factory, seed, staleness, per_step, slow
+    tmp_path_factory, seed, staleness, per_step, slow, policy
 ):
     run = Run(
-        tmp_path_factory.mktemp("run"), seed=seed, staleness=staleness, per_step=per_step, slow=slow
+        tmp_path_factory.mktemp("run"),
+        seed=seed,
+        staleness=staleness,
+        per_step=per_step,
+        slow=slow,
+        policy=policy,
     )
     asyncio.run(run.go())
     assert run.learner.steps == 6
@@ -112,15 +135,20 @@ def test_trains_each_group_once_within_the_bounds(
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.integers(0, 1000), staleness=st.integers(0, 2), kill=st.floats(0.0, 0.1))
-def test_killed_and_resumed_runs_lose_nothing(tmp_path_factory, seed, staleness, kill):
+@given(
+    seed=st.integers(0, 1000),
+    staleness=st.integers(0, 2),
+    kill=st.floats(0.0, 0.1),
+    policy=POLICIES,
+)
+def test_killed_and_resumed_runs_lose_nothing(tmp_path_factory, seed, staleness, kill, policy):
     folder = tmp_path_factory.mktemp("run")
-    first = Run(folder, seed=seed, staleness=staleness, steps=8, every=3)
+    first = Run(folder, seed=seed, staleness=staleness, steps=8, every=3, policy=policy)
     asyncio.run(first.go(kill_after=kill))
     first.kill()
     with ReplayStore(folder / "replay") as store:
         sealed = store.group_ids()
-    second = Run(folder, seed=seed, staleness=staleness, steps=8, every=3)
+    second = Run(folder, seed=seed, staleness=staleness, steps=8, every=3, policy=policy)
     kept = first.learner.trained[: 2 * second.learner.steps]
     reached = first.controller.version
     asyncio.run(second.go())

@@ -30,8 +30,9 @@ def test_padding_keeps_tokens_and_places():
     wanted = [np.array([False, True, True]), np.array([False, True])]
     batch = pad_batch(ids, wanted)
     assert batch.input_ids.tolist() == [[5, 6, 7], [8, 9, 0]]
-    assert batch.rows.tolist() == [0, 0, 1]
-    assert batch.columns.tolist() == [1, 2, 1]
+    assert batch.sequence.tolist() == [0, 0, 1]
+    assert batch.targets.tolist() == [1, 2, 4]
+    assert batch.sources.tolist() == [0, 1, 3]
     assert (batch.num_tokens, batch.num_wanted) == (5, 3)
     gathered = gather_wanted([np.array([0.0, 1, 2]), np.array([3.0, 4])], wanted)
     assert gathered.tolist() == [1, 2, 4]

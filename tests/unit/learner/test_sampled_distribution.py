@@ -78,8 +78,8 @@ def test_a_scorer_is_of_the_distribution_that_was_sampled(tiny_policy):
     batch = pad_batch([np.array(ids, np.int32)], [marks])
     with torch.no_grad():
         scorer = Scorer(policy, temperature=0.7, top_p=0.8)
-        scores = scorer(batch.input_ids, batch.rows, batch.columns, True)
-        whole = scorer(batch.input_ids, batch.rows, batch.columns, whole=True)
+        scores = scorer(batch, True)
+        whole = scorer(batch, whole=True)
     np.testing.assert_allclose(scores.logprobs.numpy(), drawn, atol=1e-4)
     assert torch.isfinite(scores.entropy).all()
     assert (whole.logprobs < scores.logprobs).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from redline.learner.attention import NAME, use_short_attention
+from redline.learner.attention import NAME, use_packed_attention
 from redline.learner.model import load_policy
 from redline.learner.packing import pad_batch, plan_micro_batches
 from redline.learner.publish import PROBE_TOKENS, make_weight_update
@@ -39,9 +39,7 @@ def test_a_padded_batch_scores_like_single_sequences(tiny_policy, sequences, tem
     policy = load_policy(tiny_policy)
     batch = pad_batch(*sequences)
     with torch.no_grad():
-        scores = Scorer(policy, temperature=temperature)(
-            batch.input_ids, batch.rows, batch.columns, True
-        )
+        scores = Scorer(policy, temperature=temperature)(batch, True)
     expected = naive_logprobs(policy, *sequences, temperature)
     np.testing.assert_allclose(scores.logprobs.numpy(), expected, atol=1e-5)
     assert (scores.entropy > 0).all()
@@ -56,7 +54,7 @@ def test_gradients_do_not_depend_on_the_micro_batches(tiny_policy, sequences):
         total = sum(int(marks.sum()) for marks in wanted)
         for part in plan_micro_batches(LENGTHS, budget):
             batch = pad_batch([ids[i] for i in part], [wanted[i] for i in part])
-            logprobs = scorer(batch.input_ids, batch.rows, batch.columns).logprobs
+            logprobs = scorer(batch).logprobs
             (-logprobs.sum() / total).backward()
         gradients.append(policy.lm_head.weight.grad)
     torch.testing.assert_close(gradients[0], gradients[2], atol=1e-6, rtol=1e-4)
@@ -69,10 +67,10 @@ def test_short_attention_agrees_with_the_fused_kernel(tiny_policy, sequences):
     for short in (False, True):
         policy = load_policy(tiny_policy)
         if short:
-            use_short_attention(policy)
+            use_packed_attention(policy)
             assert policy.config._attn_implementation == NAME
         scorer = Scorer(policy, autocast=True)
-        logprobs = scorer(batch.input_ids, batch.rows, batch.columns).logprobs
+        logprobs = scorer(batch).logprobs
         logprobs.mean().backward()
         results.append((logprobs.detach(), policy.model.layers[0].self_attn.q_proj.weight.grad))
     exact = naive_logprobs(load_policy(tiny_policy), *sequences)
@@ -98,7 +96,7 @@ def test_short_attention_serves_grouped_heads():
     ).bfloat16()
     ids = torch.arange(20)[None]
     expected = policy(input_ids=ids).logits
-    use_short_attention(policy)
+    use_packed_attention(policy)
     torch.testing.assert_close(policy(input_ids=ids).logits, expected, atol=0.02, rtol=0.05)
 
 

@@ -181,11 +181,15 @@ def test_verify_names_what_is_wrong(path):
     data[len(data) // 2] ^= 1
     second.write_bytes(data)
     report = verify_store(path)
-    assert not report.ok and len(report.problems) == 1
+    assert not report.ok and len(report.problems) == 2
+    assert report.problems[1].endswith("corrupted; lost groups: g2, g3")
     assert f"{second}: corrupted" in report.problems[0]
     assert "damaged" in plain(render_report(report), width=200)
     assert any(second.name in problem for problem in read_catalog(path).problems)
     first.unlink()
+    missing, *_ = [p for p in verify_store(path).problems if first.name in p]
+    assert "missing; lost groups: g0, g1" in missing
+    (path / "manifest.log").unlink()
     assert any("numbered 0 to 1 are missing" in problem for problem in verify_store(path).problems)
 
 

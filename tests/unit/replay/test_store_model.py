@@ -21,6 +21,8 @@ from hypothesis.stateful import (
 from redline.replay.cursor import Cursor
 from redline.replay.errors import LeaseError, StoreError
 from redline.replay.records import DropReason
+from redline.replay.sampling import Sampling
+from redline.replay.settings import SamplingPolicy
 from redline.replay.store import ReplayStore
 
 LEASE_SECONDS = 10.0
@@ -36,6 +38,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     leases = Bundle("leases")
     checkpoints = Bundle("checkpoints")
+    policy = SamplingPolicy.FIFO
 
     def __init__(self):
         super().__init__()
@@ -49,12 +52,15 @@ class StoreMachine(RuleBasedStateMachine):
         self.dropped = set()
         self.held = {}
         self.gone = set()
+        self.batches = []
+        self.position = 0
 
     def open(self):
         return ReplayStore(
             self.path,
             groups_per_segment=3,
             lease_seconds=LEASE_SECONDS,
+            sampling=Sampling(policy=self.policy, seed=7),
             clock=lambda: self.now,
         )
 
@@ -98,20 +104,39 @@ class StoreMachine(RuleBasedStateMachine):
         floor = -1 if min_version is None else min_version
         fresh = [name for name in self.available() if self.versions[name] >= floor]
         self.dropped |= {name for name in self.available() if self.versions[name] < floor}
-        expected = fresh[:count] if partial or len(fresh) >= count else []
+        expected = self.batch_again(count, fresh)
+        enough = partial or len(fresh) >= count
         lease = self.store.lease(count, min_version=min_version, partial=partial)
-        if not expected:
+        if not (enough and fresh):
             assert lease is None
             return multiple()
-        assert [group.group_id for group in lease.groups] == expected
-        self.held[lease.lease_id] = (expected, self.now + LEASE_SECONDS)
+        names = [group.group_id for group in lease.groups]
+        if expected is None and self.policy is SamplingPolicy.FIFO:
+            expected = fresh[:count]
+        assert names == (expected or sorted(names, key=fresh.index))
+        assert len(names) == min(count, len(fresh))
+        if min_version is not None:  # what the next step could not take is not left behind
+            left = [name for name in fresh if name not in names]
+            due = [name for name in left if self.versions[name] == floor]
+            assert expected or not due or all(self.versions[n] == floor for n in names)
+        self.held[lease.lease_id] = (names, self.now + LEASE_SECONDS)
         return lease.lease_id
+
+    def batch_again(self, count, fresh):
+        """The batch after the last rewind that is lent again, oldest weights first."""
+        for batch in self.batches[self.position :]:
+            if len(batch) == count and batch <= set(fresh):
+                return [name for name in fresh if name in batch]
+        return None
 
     @rule(lease_id=leases, repeat=st.booleans())
     def commit(self, lease_id, repeat):
         if lease_id in self.held:
             names, _ = self.held.pop(lease_id)
             self.committed |= set(names)
+            ahead = [b for b in self.batches[self.position :] if b.isdisjoint(names)]
+            self.batches[self.position :] = [set(names), *ahead]
+            self.position += 1
             self.store.commit(lease_id)
             if repeat:
                 self.store.commit(lease_id)
@@ -141,6 +166,8 @@ class StoreMachine(RuleBasedStateMachine):
             self.committed = set(checkpoint.committed)
             self.dropped = set(checkpoint.dropped)
             self.held = {}
+            trained = [batch <= self.committed for batch in self.batches]
+            self.position = [*trained, False].index(False)
         else:
             with pytest.raises(StoreError, match="retention deleted"):
                 self.store.rewind(checkpoint.cursor)
@@ -168,6 +195,7 @@ class StoreMachine(RuleBasedStateMachine):
     def reopen(self, crash):
         if crash:  # as if killed: nothing is sealed or closed in an orderly way
             self.store._history.close()
+            self.store._manifest.close()
             self.store._lock.release()
             for name in self.buffered:
                 del self.versions[name]
@@ -197,3 +225,21 @@ class StoreMachine(RuleBasedStateMachine):
 
 StoreMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 TestStoreAgainstModel = StoreMachine.TestCase
+
+
+class UniformMachine(StoreMachine):
+    """The same promises when groups are drawn."""
+
+    policy = SamplingPolicy.UNIFORM
+
+
+class PrioritizedMachine(StoreMachine):
+    """The same promises when groups are drawn by advantage."""
+
+    policy = SamplingPolicy.PRIORITIZED
+
+
+UniformMachine.TestCase.settings = settings(StoreMachine.TestCase.settings, max_examples=15)
+PrioritizedMachine.TestCase.settings = settings(StoreMachine.TestCase.settings, max_examples=10)
+TestUniformStoreAgainstModel = UniformMachine.TestCase
+TestPrioritizedStoreAgainstModel = PrioritizedMachine.TestCase

@@ -1,0 +1,71 @@
+"""Sandboxes behind actors: a lost one costs nothing, and what the cluster lacks is told."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from ray.exceptions import ActorDiedError, ActorUnavailableError
+
+from redline.cluster.errors import UserError
+from redline.cluster.handles import RaySandboxes
+from redline.cluster.main import run
+from redline.cluster.resources import Offer
+from redline.cluster.sandbox_fleet import RaySandboxRequest, _placed
+from redline.sandbox.records import ExecutionRequest, InfrastructureError
+
+REQUEST = ExecutionRequest(program="x = 1", tests=("assert x",))
+
+
+class Actor:
+    """A handle whose calls fail or answer."""
+
+    def __init__(self, error=None):
+        self.error, self.calls = error, 0
+        self.run_many = SimpleNamespace(remote=self._run_many)
+
+    async def _run_many(self, requests, *, client):
+        self.calls += 1
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return [client] * len(requests)
+
+
+def test_a_dead_actor_is_asked_once_and_its_work_done_elsewhere():
+    dead, sound = Actor(ActorDiedError()), Actor()
+    sandboxes = RaySandboxes([dead, sound], client="c")
+
+    async def main():
+        return [await sandboxes.run(REQUEST) for _ in range(5)]
+
+    assert asyncio.run(main()) == ["c"] * 5
+    assert (dead.calls, sound.calls) == (1, 5)
+
+
+def test_without_an_actor_left_it_says_what_became_of_each():
+    sandboxes = RaySandboxes([Actor(ActorDiedError()) for _ in range(2)], client="c")
+    with pytest.raises(InfrastructureError, match=r"no sandbox is left \(sandbox 0: .*died"):
+        asyncio.run(sandboxes.run(REQUEST))
+
+
+def test_an_actor_that_cannot_be_reached_is_left_to_who_asked():
+    error = ActorUnavailableError("no answer", b"0" * 16)
+    with pytest.raises(InfrastructureError, match="sandbox 0"):
+        asyncio.run(RaySandboxes([Actor(error), Actor()], client="c").run(REQUEST))
+
+
+def test_as_many_actors_as_the_free_cpus_hold():
+    offers = [Offer(node=n, num_cpus=cpus, num_gpus=0) for n, cpus in (("a", 5), ("b", 3.5))]
+    asked = RaySandboxRequest(address=None, actors=None, workers=2)
+    assert _placed(asked, offers) == 3
+    with pytest.raises(UserError, match="no place for sandbox 4 of 4"):
+        _placed(RaySandboxRequest(address=None, actors=4, workers=2), offers)
+    with pytest.raises(UserError, match="no place for sandbox 1 of 1"):
+        _placed(RaySandboxRequest(address=None, actors=None, workers=8), offers)
+
+
+def test_actors_need_a_cluster(capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--data", "absent.jsonl", "--output", "d.arrow", "--actors", "2"]
+    assert run(["tasks", "demos", *arguments]) == 2
+    assert "give its address with --ray" in capfd.readouterr().err
