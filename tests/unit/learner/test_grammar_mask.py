@@ -30,7 +30,7 @@ def encode(tokenizer, text):
 
 
 def starts(*lengths):
-    return np.concatenate([np.arange(n) == 0 for n in lengths])
+    return np.concatenate([np.zeros(0, bool), *(np.arange(n) == 0 for n in lengths)])
 
 
 def test_the_mask_holds_what_may_follow(tokenizer, grammar):
