@@ -128,6 +128,7 @@ def _start_learner(cluster: Cluster, config: RunConfig, model: str) -> Any:
             "settings": config.learner,
             "temperature": config.rollout.sampling.temperature,
             "top_p": config.rollout.sampling.top_p,
+            "grammar": config.rollout.sampling.grammar,
             "seed": config.seed,
         },
     )

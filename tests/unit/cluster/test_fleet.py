@@ -12,8 +12,12 @@ class RecordingCluster:
 
 
 def test_the_learner_scores_the_distribution_that_is_sampled():
-    overrides = ["rollout.sampling.temperature=0.7", "rollout.sampling.top_p=0.9"]
+    overrides = [
+        "rollout.sampling.temperature=0.7",
+        "rollout.sampling.top_p=0.9",
+        "rollout.sampling.grammar=true",
+    ]
     cluster = RecordingCluster()
     _start_learner(cluster, load_config("demo", overrides), "policy")
     arguments = cluster.options["arguments"]
-    assert (arguments["temperature"], arguments["top_p"]) == (0.7, 0.9)
+    assert (arguments["temperature"], arguments["top_p"], arguments["grammar"]) == (0.7, 0.9, True)
