@@ -8,7 +8,7 @@ ROOMS := dsl sandbox replay actors learner cluster
 .PHONY: help setup demo test unit lint format lock clean
 
 help:
-	@echo "make demo    train the demo policy on this machine's CPUs and show what it learned (17 min)"
+	@echo "make demo    train the demo policy on this machine's CPUs and show what it learned (18 min)"
 	@echo "make test    all tests that need no GPU (15 min)"
 	@echo "make unit    unit tests only (under a minute)"
 	@echo "make lint    ruff, mypy and the layers between the rooms"
@@ -25,7 +25,7 @@ $(COMPLETE): requirements/install.sh requirements/torch.txt requirements/cpu.txt
 NAME ?= demo-$(shell date +%Y%m%d-%H%M%S)
 SEED ?= 0
 demo: $(COMPLETE)
-	@echo "demo: a policy of 1 to 4 M parameters learns to repair code; at most 17 minutes on two cores"
+	@echo "demo: a policy of 1 to 4 M parameters learns to repair code; about 18 minutes on two cores"
 	@$(BIN)/redline train --config demo name=$(NAME) seed=$(SEED)
 
 test: $(COMPLETE)

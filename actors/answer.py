@@ -178,7 +178,7 @@ class _Answer:
         self._context = np.concatenate((self._context, state))
         return await self._generate(
             self._context,
-            replace(self._rules.sampling, max_command_tokens=tokens),
+            replace(self._rules.sampling, max_command_tokens=tokens, grammar=False),
             f"{self._identity.trajectory_id}/{number}",
             stop_token_ids=stops,
         )

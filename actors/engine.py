@@ -15,16 +15,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from redline.actors import vllm_api
-from redline.actors.errors import EngineError, WeightMismatch
+from redline.actors.errors import EngineError, StartError, WeightMismatch
 from redline.actors.manifest import ExpectedTensor, check_update, expected_tensors
 from redline.actors.settings import EngineSettings, SamplingSettings
 from redline.actors.tokens import PolicyTokenizer
+from redline.dsl.decoding import action_grammar
 from redline.replay.records import Completion, Float32, Int32, WeightReceipt, WeightUpdate
 
 _PROBE_PRIORITY = -1
@@ -43,12 +45,14 @@ class PolicyEngine:
         expected: tuple[ExpectedTensor, ...],
         name: str,
         version: int,
+        grammar: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         self.name = name
         self.expected = expected
         self._llm = llm
         self._max_model_len = settings.max_model_len
+        self._knows_grammar = grammar
         self._keep_kv_cache = settings.keep_kv_cache
         self._version = version
         self._stop_token_ids = list(tokenizer.stop_token_ids)
@@ -67,20 +71,25 @@ class PolicyEngine:
         seed: int = 0,
         name: str = "sampler",
         version: int = 0,
+        grammar: bool = False,
     ) -> "PolicyEngine":
         """Start an engine with the weights of a policy folder, called `version`.
 
-        Blocks the event loop until the engine's process is up (seconds; more when the machine is
-        busy). Raises StartError.
+        With `grammar` it can sample under the editor's grammar. Blocks the event loop until the
+        engine's process is up (seconds; more when the machine is busy). Raises StartError.
         """
-        llm = vllm_api.start_engine(model_path, settings, seed)
+        tokenizer = PolicyTokenizer.load(model_path)
+        if grammar:
+            _check_can_end(tokenizer, model_path)
+        llm = vllm_api.start_engine(model_path, settings, seed, grammar=grammar)
         engine = cls(
             llm=llm,
             settings=settings,
-            tokenizer=PolicyTokenizer.load(model_path),
+            tokenizer=tokenizer,
             expected=expected_tensors(model_path, vllm_api.resolved_dtype(llm)),
             name=name,
             version=version,
+            grammar=grammar,
         )
         await vllm_api.label_version(llm, version)
         return engine
@@ -117,9 +126,10 @@ class PolicyEngine:
         """Sample one action after a context of tokens, shape (n,).
 
         The action ends with the first token that holds a newline, with the end of text, or at
-        `max_command_tokens`; with `stop_token_ids`, with one of these instead. `request_id` must
-        not be in use. Requests find each other's contexts in the prefix cache when they have the
-        same `cache_salt`. Raises EngineError when the engine must be replaced.
+        `max_command_tokens`; with `stop_token_ids`, with one of these instead. Under
+        `sampling.grammar` all tokens are those of a command. `request_id` must not be in use.
+        Requests find each other's contexts in the prefix cache when they have the same
+        `cache_salt`. Raises EngineError when the engine must be replaced.
         """
         self._check_sound()
         oldest = self._version
@@ -128,7 +138,8 @@ class PolicyEngine:
         # Sampled while an update was not proven yet: wait for the proof, or fail with it.
         await self._proven.wait()
         self._check_sound()
-        return self._completion(output.outputs[0], oldest)
+        completion = self._completion(output.outputs[0], oldest)
+        return self._one_line(completion) if sampling.grammar else completion
 
     async def update_weights(
         self, update: WeightUpdate, *, tolerance: float = 1e-3
@@ -235,10 +246,14 @@ class PolicyEngine:
                 f"context of {prompt_length} tokens: expected fewer than max_model_len "
                 f"{self._max_model_len}"
             )
+        if sampling.grammar and not self._knows_grammar:
+            raise ValueError(f"engine {self.name} was started without grammar: expected with it")
+        stops = self._stop_token_ids if stop_token_ids is None else stop_token_ids
         return vllm_api.sampling_params(
             sampling,
             max_tokens=min(sampling.max_command_tokens, room),
-            stop_token_ids=list(self._stop_token_ids if stop_token_ids is None else stop_token_ids),
+            stop_token_ids=list(self.tokenizer.command_stop_ids if sampling.grammar else stops),
+            grammar=action_grammar() if sampling.grammar else None,
             seed=_request_seed(sampling.seed, request_id),
         )
 
@@ -252,6 +267,24 @@ class PolicyEngine:
             finish_reason=output.finish_reason or "abort",
         )
 
+    def _one_line(self, completion: Completion) -> Completion:
+        """The action without what the engine had to draw after a newline inside a token.
+
+        Only a token that is nothing but a newline is a stop token under a grammar. Which of the
+        possible ends came after another does not change the probability of what stands before.
+        """
+        if self.tokenizer.ends_line(completion.token_ids[:-1]):
+            return replace(
+                completion,
+                token_ids=completion.token_ids[:-1],
+                logprobs=completion.logprobs[:-1],
+                weight_versions=completion.weight_versions[:-1],
+                finish_reason="stop",
+            )
+        if self.tokenizer.ends_line(completion.token_ids) and completion.finish_reason == "length":
+            return replace(completion, finish_reason="stop")
+        return completion
+
     def _check_sound(self) -> None:
         if self._broken is not None:
             raise EngineError(f"engine {self.name} must be replaced: {self._broken}")
@@ -259,6 +292,13 @@ class PolicyEngine:
     def _fail(self, why: str) -> None:
         self._broken = why
         self._proven.set()
+
+
+def _check_can_end(tokenizer: PolicyTokenizer, model_path: str) -> None:
+    try:
+        tokenizer.command_stop_ids  # noqa: B018 - computed once, here
+    except ValueError as error:
+        raise StartError(f"policy {model_path!r}: {error}") from error
 
 
 def _request_seed(seed: int | None, request_id: str) -> int | None:

@@ -16,6 +16,7 @@ from redline.actors.errors import EngineError
 from redline.actors.judging import TaskJudge, feedback_of
 from redline.actors.settings import SamplingSettings
 from redline.actors.tokens import PolicyTokenizer
+from redline.dsl.closing import closing_of
 from redline.dsl.commands import Exit, ImpossibleCommand, MalformedCommand
 from redline.dsl.editor import apply
 from redline.dsl.parser import parse
@@ -195,8 +196,9 @@ class _Episode:
 
     async def _act(self, program: str, verdict: Verdict, completion: Completion) -> _Outcome:
         """Parse the action, apply it, and execute the program if it changed."""
-        command = parse(completion.text)
-        if completion.finish_reason == "length":
+        closing = self._closing(completion)
+        command = parse(completion.text + closing)
+        if completion.finish_reason == "length" and not self._rules.sampling.grammar:
             # The rest of the line is unknown: what is there must not be taken for a command.
             limit = self._rules.sampling.max_command_tokens
             command = MalformedCommand(f"error: the command has no end within {limit} tokens")
@@ -227,13 +229,18 @@ class _Episode:
             is_exit=isinstance(command, Exit),
         )
 
+    def _closing(self, completion: Completion) -> str:
+        """What the editor adds to a command that was drawn under the grammar and cut."""
+        cut = completion.finish_reason == "length"
+        return closing_of(completion.text) if cut and self._rules.sampling.grammar else ""
+
     def _next_state(self, completion: Completion, program: str, feedback: str) -> Int32:
         text = self._dialogue.next_state(
             render_state(program, feedback, self._rules.prompts),
             ends_line=self._tokenizer.ends_line(completion.token_ids),
             ends_reply=self._tokenizer.ends_reply(completion.token_ids),
         )
-        return self._tokenizer.encode_state(text)
+        return self._tokenizer.encode_state(self._closing(completion) + text)
 
     def _ending(self, number: int, outcome: _Outcome, following: Int32) -> TrajectoryStatus | None:
         """How the episode ends with this turn, or None when it goes on."""

@@ -84,6 +84,7 @@ class Sampler:
             seed=self._seed,
             name=self.name,
             version=0 if self._version is None else self._version,
+            grammar=self._rollout.sampling.grammar,
         )
         try:
             self._engine.tokenizer.dialogue(self._prompts)

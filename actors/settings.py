@@ -10,6 +10,9 @@ class SamplingSettings:
     temperature: float = 1.0
     top_p: float = 1.0
     max_command_tokens: int = 64
+    grammar: bool = False
+    """Whether commands are drawn under the grammar of the editor: none is malformed, and one that
+    is cut at `max_command_tokens` is closed."""
     seed: int | None = None
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from redline.dsl.decoding import command_stop_ids
 from redline.dsl.dialogue import Dialogue, end_of_reply, make_dialogue
 from redline.dsl.settings import PromptSettings
 from redline.replay.records import Int32
@@ -112,6 +113,11 @@ class PolicyTokenizer:
     def stop_token_ids(self) -> tuple[int, ...]:
         """Tokens that end an action: every newline token and the end of text, sorted."""
         return tuple(sorted(self.newline_token_ids | set(self.end_token_ids)))
+
+    @cached_property
+    def command_stop_ids(self) -> tuple[int, ...]:
+        """Tokens that end a command drawn under the grammar, sorted; raises ValueError."""
+        return command_stop_ids(self._tokenizer)
 
     @cached_property
     def end_token_ids(self) -> tuple[int, ...]:

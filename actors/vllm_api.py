@@ -21,9 +21,12 @@ _MAX_BATCHED_TOKENS = 4096
 _STOP_SECONDS = 2.0
 
 
-def start_engine(model_path: str, settings: EngineSettings, seed: int) -> Any:
+def start_engine(
+    model_path: str, settings: EngineSettings, seed: int, *, grammar: bool = False
+) -> Any:
     """Start an AsyncLLM inside a running event loop; it owns one engine process.
 
+    Only with `grammar` does it read the tokenizer, and only then can it sample under a grammar.
     Raises StartError saying what vLLM complained of.
     """
     prepare_environment(model_path, settings)
@@ -31,11 +34,15 @@ def start_engine(model_path: str, settings: EngineSettings, seed: int) -> Any:
     from vllm.v1.engine.async_llm import AsyncLLM
 
     try:
-        return AsyncLLM.from_engine_args(
-            AsyncEngineArgs(**_engine_arguments(model_path, settings, seed))
-        )
+        arguments = _engine_arguments(model_path, settings, seed)
+        if grammar:
+            arguments |= _grammar_arguments()
+        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
     except (RuntimeError, ValueError, OSError) as error:
         raise StartError(f"vLLM did not start with policy {model_path!r}: {error}") from error
+    if grammar:
+        _forget_other_ends(llm)
+    return llm
 
 
 def stop_engine(llm: Any) -> None:
@@ -51,14 +58,20 @@ def resolved_dtype(llm: Any) -> str:
 
 
 def sampling_params(
-    settings: SamplingSettings, *, max_tokens: int, stop_token_ids: list[int], seed: int | None
+    settings: SamplingSettings,
+    *,
+    max_tokens: int,
+    stop_token_ids: list[int],
+    seed: int | None,
+    grammar: str | None = None,
 ) -> Any:
     """Parameters of one action: tokens only, one log-probability per token, one final output.
 
-    `logprobs=0` returns the sampled token alone, without a top-k over the vocabulary.
+    `logprobs=0` returns the sampled token alone, without a top-k over the vocabulary. Under a
+    `grammar` the stop tokens are those that may follow a whole text, and no others end it.
     """
     from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     return SamplingParams(
         temperature=settings.temperature,
@@ -66,6 +79,7 @@ def sampling_params(
         max_tokens=max_tokens,
         stop_token_ids=stop_token_ids,
         seed=seed,
+        structured_outputs=None if grammar is None else StructuredOutputsParams(grammar=grammar),
         logprobs=0,
         detokenize=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
@@ -183,6 +197,23 @@ def _engine_arguments(model_path: str, settings: EngineSettings, seed: int) -> d
         "seed": seed,
     }
     return arguments | _platform_arguments(settings)
+
+
+def _grammar_arguments() -> dict[str, Any]:
+    from vllm.config import StructuredOutputsConfig
+
+    return {
+        "skip_tokenizer_init": False,
+        "structured_outputs_config": StructuredOutputsConfig(backend="xgrammar"),
+    }
+
+
+def _forget_other_ends(llm: Any) -> None:
+    """Let a policy's `generation_config.json` add no stop tokens to those that are asked for.
+
+    They would be in the grammar's masks, where the learner does not know of them.
+    """
+    llm.input_processor.generation_config_fields.pop("eos_token_id", None)
 
 
 def _platform_arguments(settings: EngineSettings) -> dict[str, Any]:

@@ -82,11 +82,10 @@ def _options() -> argparse.Namespace:
 
 
 def _tasks(count: int) -> list[RepairTask]:
-    """Broken functions whose references were never trained on, of the demo's kind."""
-
+    """Functions of the demo's kind with one or two faults, never trained on."""
     demo = load_config("demo").tasks
     settings = TaskSettings(
-        edits_min=demo.edits_min, edits_max=demo.edits_max, families=demo.families, seed=_SEED
+        edits_min=1, edits_max=demo.edits_max, families=demo.families, seed=_SEED
     )
     made = generate([(HELDOUT, count)], settings, LocalJudge(SandboxSettings()))
     return [each.task for each in made]

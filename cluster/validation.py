@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from redline.actors.settings import RolloutSettings
@@ -20,6 +21,7 @@ _CHOICES = {
     "learner.loss.estimator": ESTIMATORS,
     "learner.loss.credit": ("reward_to_go", "trajectory"),
     "learner.packing": PACKINGS,
+    "learner.loss.signal": ("advantage", "outcome"),
     "learner.loss.no_signal": ("drop", "keep"),
     "learner.loss.kind": ("clipped", "gspo", "cispo"),
     "learner.loss.old_policy": ("learner", "sampler"),
@@ -66,6 +68,9 @@ _SHARES = frozenset({
     "learner.lora.dropout", "learner.critic.gamma", "learner.critic.gae_lambda",
     "sft.lora.dropout",
 })  # fmt: skip
+
+_SHORT_COMMAND = 16
+"""Bytes, and so tokens at most, of a short command: `REPW 12 >>>a >>>`."""
 
 _ANY_SIGN = ("reward.",)
 
@@ -153,6 +158,22 @@ def _check_rollout(rollout: RolloutSettings) -> None:
         f"rollout.engine.max_model_len={longest}",
     )
     _require(rollout.sampling.top_p > 0, "rollout.sampling.top_p=0: expected more than 0")
+    if rollout.sampling.grammar:
+        _check_grammar(command)
+
+
+def _check_grammar(command: int) -> None:
+    _require(
+        command >= _SHORT_COMMAND,
+        f"rollout.sampling.max_command_tokens={command} cuts nearly every command, and "
+        "rollout.sampling.grammar=true would have the editor close them: raise it to at least "
+        f"{_SHORT_COMMAND}, or set grammar=false",
+    )
+    _require(
+        find_spec("xgrammar") is not None,
+        "rollout.sampling.grammar=true needs the package xgrammar, which comes with vLLM and is "
+        "not installed here: install it, or set rollout.sampling.grammar=false",
+    )
 
 
 def _check_learner(config: RunConfig) -> None:

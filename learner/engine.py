@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 
 from redline.learner.attention import use_packed_attention
+from redline.learner.grammar_mask import GrammarMask
 from redline.learner.memory import EVERY, return_freed_memory
 from redline.learner.optimizer import GuardedAdamW, learning_rate
 from redline.learner.packing import TokenBatch
@@ -49,8 +50,11 @@ class TrainingEngine:
         top_p: float = 1.0,
         entropy_gradient: bool = False,
         threads: int = 0,
+        grammar: GrammarMask | None = None,
     ) -> None:
-        """Raises ValueError for a ZeRO stage outside 0 to 3."""
+        """With `grammar`, wanted tokens are actions drawn under it.
+
+        Raises ValueError for a ZeRO stage outside 0 to 3."""
         if deepspeed.zero_stage not in range(4):
             raise ValueError(f"zero_stage is {deepspeed.zero_stage}, expected 0, 1, 2 or 3")
         if threads > 0:
@@ -58,6 +62,7 @@ class TrainingEngine:
         self.policy = policy
         self.zero_stage = deepspeed.zero_stage
         self._settings = optimizer
+        self._grammar = grammar
         self._guarded = deepspeed.zero_stage == 0
         if deepspeed.activation_checkpointing:
             policy.gradient_checkpointing_enable()
@@ -84,7 +89,8 @@ class TrainingEngine:
 
         `whole` leaves out the sampler's top-p.
         """
-        return self._engine(batch.to(self.device), with_entropy, whole)
+        allowed = None if self._grammar is None else self._grammar.of_batch(batch)
+        return self._engine(batch.to(self.device), with_entropy, whole, allowed)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradient of a scalar loss."""

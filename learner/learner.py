@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from redline.learner.critic import Critic
     from redline.learner.engine import TrainingEngine
+    from redline.learner.grammar_mask import GrammarMask
     from redline.learner.progress import LearnerProgress
     from redline.learner.reference import Reference
 
@@ -40,12 +41,13 @@ class Learner:
         settings: LearnerSettings,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        grammar: bool = False,
         seed: int = 0,
         reference_path: str | None = None,
         rank: int = 0,
         seconds: float = _SECONDS,
     ) -> None:
-        """`temperature` and `top_p` are those that the samplers draw with.
+        """`temperature`, `top_p` and `grammar` are those that the samplers draw with.
 
         The reference of the KL penalty is the policy at `reference_path`, or else the starting
         policy; it is loaded only when `kl_coef` is above zero. With an adapter (`lora.rank`) it is
@@ -63,6 +65,8 @@ class Learner:
         self._settings = settings
         self._temperature = temperature
         self._top_p = top_p
+        self._under_grammar = grammar
+        self._grammar: GrammarMask | None = None
         self._seed = seed
         self._rank = rank
         self._seconds = seconds
@@ -99,6 +103,10 @@ class Learner:
         self._join(meeting)
         if settings.lora.rank > 0:
             add_adapter(policy, settings.lora)
+        if self._under_grammar:
+            from redline.learner.grammar_mask import GrammarMask
+
+            self._grammar = GrammarMask(self._tokenizer, policy.config.get_text_config().vocab_size)
         self._engine = TrainingEngine(
             policy,
             optimizer=settings.optimizer,
@@ -108,6 +116,7 @@ class Learner:
             top_p=self._top_p,
             entropy_gradient=settings.loss.entropy_coef != 0,
             threads=settings.threads,
+            grammar=self._grammar,
         )
         if settings.loss.kl_coef > 0:
             self._reference = self._make_reference(self._engine)
@@ -143,6 +152,7 @@ class Learner:
             autocast=self._settings.autocast,
             temperature=self._temperature,
             device=engine.device,
+            grammar=self._grammar,
         )
 
     def _make_critic(self, engine: "TrainingEngine") -> "Critic":

@@ -1,7 +1,7 @@
 """The frozen policy that a KL penalty holds the trained one to.
 
-It is scored at the sampler's temperature but without top-p: what the policy sampled must have a
-probability, and the distance of a nucleus to the whole reference is finite.
+It is scored under the sampler's grammar and temperature but without top-p: what the policy sampled
+must have a probability, and the distance of a nucleus to the whole reference is finite.
 """
 
 from typing import Protocol
@@ -10,6 +10,7 @@ import torch
 
 from redline.learner.attention import use_packed_attention
 from redline.learner.engine import TrainingEngine
+from redline.learner.grammar_mask import GrammarMask
 from redline.learner.lora import adapter_off
 from redline.learner.model import load_policy
 from redline.learner.packing import TokenBatch
@@ -46,7 +47,14 @@ class FrozenReference:
     """A copy of a policy that never changes."""
 
     def __init__(
-        self, path: str, *, dtype: str, autocast: bool, temperature: float, device: torch.device
+        self,
+        path: str,
+        *,
+        dtype: str,
+        autocast: bool,
+        temperature: float,
+        device: torch.device,
+        grammar: GrammarMask | None = None,
     ) -> None:
         """Loads the policy at `path`; raises `PolicyNotFound`."""
         policy = load_policy(path, dtype).to(device)
@@ -55,9 +63,11 @@ class FrozenReference:
         autocast = autocast and bfloat16_is_fast()
         self._scorer = Scorer(policy, autocast=autocast, temperature=temperature)
         self._scorer.eval()
+        self._grammar = grammar
 
     @torch.no_grad()
     def logprobs(self, batch: TokenBatch) -> torch.Tensor:
         """Log-probabilities (n,) of the wanted tokens."""
+        allowed = None if self._grammar is None else self._grammar.of_batch(batch)
         batch = batch.to(next(self._scorer.parameters()).device)
-        return self._scorer(batch).logprobs
+        return self._scorer(batch, allowed=allowed).logprobs

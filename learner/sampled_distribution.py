@@ -1,10 +1,12 @@
 """The distribution that tokens were drawn from: what sampling options make of a policy's logits.
 
-The sampler reports log-probabilities after temperature and top-p. A ratio of two policies means
-something only if the learner's are of the same distribution.
+The sampler reports log-probabilities after grammar, temperature and top-p, in this order. A ratio
+of two policies means something only if the learner's are of the same distribution.
 """
 
 import torch
+
+from redline.learner.grammar_mask import unpack_mask
 
 _NEVER = -1e30
 """Logit of what cannot be drawn: its probability is exactly 0, and no arithmetic with it is not a
@@ -16,12 +18,18 @@ def sampled_logits(
     targets: torch.Tensor,  # (n,) int64, the tokens that were drawn
     temperature: float,
     top_p: float,
+    allowed: torch.Tensor | None = None,  # (n, ceil(vocabulary / 32)) int32
 ) -> torch.Tensor:  # (n, vocabulary)
     """Logits whose softmax is the distribution at this temperature, cut to its nucleus.
+
+    `allowed` has a bit for each token that a grammar let through.
 
     The drawn token always stays: it was in the nucleus of the weights it was drawn with, and where
     newer weights put it just outside, its log-probability has to stay a number.
     """
+    if allowed is not None:
+        mask = unpack_mask(allowed.to(logits.device), logits.shape[-1])
+        logits = logits.masked_fill(~mask, _NEVER)
     if temperature != 1.0:
         logits = logits / temperature
     if top_p >= 1.0:

@@ -42,7 +42,7 @@ class SampleBatch:
     """That each sample was made of."""
     dropped: tuple[DropCount, ...]
     no_signal_groups: int
-    """Groups whose advantages are all zero, dropped or not."""
+    """Groups without a signal, dropped or not."""
 
 
 def make_samples(
@@ -104,6 +104,9 @@ def _advantages(
     tokens = [[[len(u.action_token_ids) for u in t.turns] for t in group] for group in groups]
     advantages = estimate(settings.estimator, rewards, tokens, settings.credit)
     signals = [has_signal(group) for group in advantages]
+    if settings.signal == "outcome":
+        mixed = [len({t.solved for t in group}) == 2 for group in groups]
+        signals = [both and signal for both, signal in zip(mixed, signals, strict=True)]
     if penalties is not None:
         less = [
             [r - penalty_of_turns(t, penalties) for t, r in zip(group, own, strict=True)]

@@ -52,17 +52,22 @@ class Scorer(nn.Module):
         )
 
     def forward(
-        self, batch: TokenBatch, with_entropy: bool = False, whole: bool = False
+        self,
+        batch: TokenBatch,
+        with_entropy: bool = False,
+        whole: bool = False,
+        allowed: torch.Tensor | None = None,
     ) -> TokenScores:
         """Scores of the wanted tokens of a batch.
 
-        `whole` leaves top-p out: a reference gives every token a probability.
+        `whole` leaves top-p out: a reference gives every token a probability. `allowed`
+        (n, ceil(vocabulary / 32)) has the bits of a grammar.
         """
         with torch.autocast(batch.input_ids.device.type, torch.bfloat16, enabled=self.autocast):
             logits, hidden = self._logits(batch)
         targets = batch.input_ids.flatten()[batch.targets]
         top_p = 1.0 if whole else self.top_p
-        logits = sampled_logits(logits.float(), targets, self.temperature, top_p)
+        logits = sampled_logits(logits.float(), targets, self.temperature, top_p, allowed)
         log_all = torch.log_softmax(logits, dim=-1)  # (n, vocabulary)
         logprobs = log_all.gather(-1, targets[:, None]).squeeze(-1)
         fixed = log_all.detach()

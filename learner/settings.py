@@ -41,9 +41,13 @@ class LossSettings:
     `redline.learner.advantages`."""
     credit: str = "reward_to_go"
     """`reward_to_go` or `trajectory` (each turn gets the whole return); `gae` has its own."""
+    signal: str = "advantage"
+    """What gives a group a signal: an `advantage` that is not zero, or the `outcome`, some of it
+    solved and some not (Yu et al., DAPO, arXiv 2503.14476): groups that differ in penalties alone
+    then cost nothing."""
     no_signal: str = "drop"
-    """Whether groups whose advantages are all zero are left out of the batch (`drop`) or `keep`
-    their weight in its averages."""
+    """Whether groups without a signal are left out of the batch (`drop`) or `keep` their weight in
+    its averages."""
     kind: str = "clipped"
     """`clipped` (PPO), `gspo` (ratios of whole sequences) or `cispo` (clipped weights)."""
     old_policy: str = "learner"

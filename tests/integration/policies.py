@@ -18,10 +18,13 @@ LINES = [
 ]
 
 
-def make_policy(folder: Path, *, tied: bool, vocab: int = 384) -> Path:
-    """A random two-layer Llama with a byte-level tokenizer, saved as a Hugging Face folder."""
+def make_policy(folder: Path, *, tied: bool, vocab: int = 384, joined: bool = False) -> Path:
+    """A random two-layer Llama with a byte-level tokenizer, saved as a Hugging Face folder.
+
+    `joined` lets tokens reach over blanks and newlines, as many published tokenizers do.
+    """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not joined)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab,

@@ -120,6 +120,17 @@ def test_a_cut_command_is_malformed_even_if_its_beginning_parses():
     assert bytes(trajectory.turns[1].state_token_ids.astype(np.uint8)).startswith(b"\n1|def")
 
 
+def test_a_command_cut_under_the_grammar_is_closed_by_the_editor():
+    cut = "REPW 2 >>>" + "x" * 100
+    sampling = replace(RULES.sampling, grammar=True)
+    trajectory = play(cut, "EXIT\n", rules=replace(RULES, sampling=sampling))
+    turn, following = trajectory.turns
+    assert turn.command == cut[:40] + " >>>"
+    assert turn.action_text == cut[:40], "what was sampled stays as it was"
+    assert len(turn.action_token_ids) == 40
+    assert bytes(following.state_token_ids.astype(np.uint8)).startswith(b" >>>\n1|def")
+
+
 def test_a_full_context_truncates_and_costs_the_missing_exit():
     rules = replace(RULES, max_context=170)
     trajectory = play(FIX, "EXIT\n", rules=rules)

@@ -50,7 +50,7 @@ class FakeEngine:
 def sampler(policy=None, sandbox=None, version: int | None = 0, **rollout):
     made = []
 
-    async def start_engine(model_path, settings, *, seed, name, version):
+    async def start_engine(model_path, settings, *, seed, name, version, grammar):
         made.append(FakeEngine(policy or ScriptedPolicy(lambda s, t: (FIX, "EXIT\n")[t]), version))
         return made[-1]
 

@@ -95,9 +95,14 @@ def test_a_file_without_a_name_is_called_after_itself(tmp_path):
         ("demo", ["rollout.sampling.temperature=0"], r"expected more than 0"),
         ("demo", ["learner.micro_batch_tokens=100"], r"raise it to at least"),
         ("demo", ["tasks.edits_min=4", "tasks.edits_max=2"], r"above tasks.edits_max"),
-        ("demo", ["eval.tasks=9999"], r"only 576 held-out tasks"),
+        ("demo", ["eval.tasks=9999"], r"only 512 held-out tasks"),
         ("demo", ["name=../up"], r"must start with a letter or digit"),
         ("demo", ["rollout.sampling.top_p=1.5"], r"between 0 and 1"),
+        (
+            "demo",
+            ["rollout.sampling.grammar=true", "rollout.sampling.max_command_tokens=15"],
+            r"max_command_tokens=15 cuts nearly every command, and rollout.sampling.grammar=true",
+        ),
         ("demo", ["deadlines.push=0"], r"more than 0"),
         ("demo", ["max_staleness=-1"], r"expected 0 or more"),
         ("demo", ["rollout.sampling.max_command_tokens=4000"], r"leaves no room"),
@@ -149,3 +154,10 @@ def test_adapters_of_a_model_from_nothing_are_refused():
     with pytest.raises(UserError, match=r"sft\.lora\.rank=0, or model=FOLDER"):
         load_sft_config("demo_sft", ["sft.lora.rank=16"])
     assert load_sft_config("demo_sft", ["sft.lora.rank=16", "model=x"]).sft.lora.rank == 16
+
+
+def test_a_grammar_without_the_package_that_knows_it_is_refused(monkeypatch):
+    monkeypatch.setattr("redline.cluster.validation.find_spec", lambda name: None)
+    load_config("demo")
+    with pytest.raises(UserError, match=r"rollout.sampling.grammar=true needs .* xgrammar"):
+        load_config("demo", ["rollout.sampling.grammar=true"])

@@ -12,11 +12,15 @@ class RecordingCluster:
 
 
 def test_the_learner_scores_the_distribution_that_is_sampled():
-    overrides = ["rollout.sampling.temperature=0.7", "rollout.sampling.top_p=0.9"]
+    overrides = [
+        "rollout.sampling.temperature=0.7",
+        "rollout.sampling.top_p=0.9",
+        "rollout.sampling.grammar=true",
+    ]
     cluster = RecordingCluster()
     _make_learner(cluster, load_config("demo", overrides), "policy")
     arguments = cluster.options["arguments"]
-    assert (arguments["temperature"], arguments["top_p"]) == (0.7, 0.9)
+    assert (arguments["temperature"], arguments["top_p"], arguments["grammar"]) == (0.7, 0.9, True)
 
 
 def test_each_rank_of_the_learner_is_an_actor_of_its_own():

@@ -47,6 +47,18 @@ def test_group_without_signal_is_dropped_and_counted(build):
     assert batch.no_signal_groups == kept.no_signal_groups == 1
 
 
+def test_an_outcome_is_a_signal_and_a_penalty_alone_is_none(build):
+    solved, exited = TrajectoryStatus.SOLVED, TrajectoryStatus.EXITED
+    turns = [build.turn(reward=0.0)], [build.turn(reward=-0.1)]
+    penalty = build.group(*turns, statuses=[exited, exited])
+    mixed = build.group(*turns, statuses=[solved, exited], group="h")
+    settings = replace(SETTINGS, signal="outcome")
+    batch = make_samples([penalty, mixed], settings, 100)
+    assert [s.group_id for s in batch.samples] == ["h", "h"]
+    assert batch.no_signal_groups == 1
+    assert len(make_samples([penalty, mixed], SETTINGS, 100).samples) == 4
+
+
 def test_a_batch_baseline_finds_signal_between_groups_of_one(build):
     groups = [build.group([build.turn(reward=1.0)]), build.group([build.turn(reward=0.0)])]
     batch = make_samples(groups, replace(SETTINGS, estimator="reinforce_pp"), 100)
