@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 SMALL = (
-    "checkpoint_every=2", "tasks.train_count=60", "tasks.heldout_count=12",
+    "max_staleness=1", "checkpoint_every=2", "tasks.train_count=60", "tasks.heldout_count=12",
     "tasks.heldout_family_count=4", "eval.tasks=16", "eval.samples=2", "eval.max_turns=2",
     "rollout.group_size=4", "rollout.max_turns=2", "rollout.sampling.max_command_tokens=12",
     "rollout.engine.max_model_len=768", "rollout.engine.kv_cache_gib=0.25",
