@@ -195,3 +195,20 @@ class FakeObserver:
 
     def on_checkpoint(self, step, seconds):
         self.checkpoints.append(step)
+
+
+class Bytes:
+    """One token for each byte."""
+
+    bos_token_id = None
+    eos_token_id = 256
+    all_special_ids = (256,)
+
+    def __len__(self):
+        return 257
+
+    def encode(self, text, *, add_special_tokens):
+        return list(text.encode())
+
+    def decode(self, ids, *, skip_special_tokens):
+        return bytes(i for i in ids if i < 256).decode(errors="replace")

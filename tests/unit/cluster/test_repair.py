@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from cluster_fakes import Bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,23 +33,6 @@ BROKEN = 'def add(a, b):\n    """Add two numbers."""\n    return a - b\n'
 FIXED = BROKEN.replace("a - b", "a + b")
 TESTS = "assert add(1, 2) == 3\nassert add(0, 0) == 0\nassert add(2, 2) == 4\n"
 FIX = "REPL 3 >>>    return a + b"
-
-
-class Bytes:
-    """One token for each byte."""
-
-    bos_token_id = None
-    eos_token_id = 256
-    all_special_ids = (256,)
-
-    def __len__(self):
-        return 257
-
-    def encode(self, text, *, add_special_tokens):
-        return list(text.encode())
-
-    def decode(self, ids, *, skip_special_tokens):
-        return bytes(i for i in ids if i < 256).decode(errors="replace")
 
 
 class Scripted:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from cluster_fakes import Bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,23 +29,6 @@ from redline.sandbox.records import Limits
 
 RIGHT = "def f(a):\n    return a"
 WRONG = "def f(a):\n    return a + 1"
-
-
-class Bytes:
-    """One token for each byte."""
-
-    bos_token_id = None
-    eos_token_id = 256
-    all_special_ids = (256,)
-
-    def __len__(self):
-        return 257
-
-    def encode(self, text, *, add_special_tokens):
-        return list(text.encode())
-
-    def decode(self, ids, *, skip_special_tokens):
-        return bytes(i for i in ids if i < 256).decode(errors="replace")
 
 
 class Scripted:
