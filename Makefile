@@ -9,8 +9,8 @@ ROOMS := dsl sandbox replay actors learner cluster
 
 help:
 	@echo "make demo    train the demo policy on this machine's CPUs and show what it learned (18 min)"
-	@echo "make test    all tests that need no GPU (15 min)"
-	@echo "make unit    unit tests only (under a minute)"
+	@echo "make test    all tests that need no GPU (18 min)"
+	@echo "make unit    unit tests only (one to two minutes)"
 	@echo "make lint    ruff, mypy and the layers between the rooms"
 	@echo "make format  let ruff write the code its way"
 	@echo "make lock    pin requirements/cpu.in anew (needs uv)"

@@ -31,12 +31,10 @@ def micro_batches(
 ) -> Iterator[MicroBatchOf]:
     """Every sequence in one micro-batch of at most `token_budget` tokens, padding counted.
 
-    Only those with the ascending indices `mine`, if that is given.
-
-    `wanted` marks the tokens to be scored, `groups` says which sequences may share a beginning
-    (those of a group follow each other), and `states` has the positions of the last token of each
-    state, for a critic. `packing` is one of `PACKINGS` but not `auto`. Raises `SequenceTooLong` for
-    a sequence above the budget.
+    Only those with the ascending indices `mine`, if that is given. `wanted` marks the tokens to be
+    scored, `groups` says which sequences may share a beginning (those of a group follow each
+    other), and `states` has the positions of the last token of each state, for a critic. `packing`
+    is one of `PACKINGS` but not `auto`. Raises `SequenceTooLong` for a sequence above the budget.
     """
     own = range(len(token_ids)) if mine is None else mine
     lengths = [len(token_ids[index]) for index in own]
