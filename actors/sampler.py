@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from redline.actors.all_or_cancel import all_or_cancel
 from redline.actors.answer import AnswerRules, run_answer
 from redline.actors.engine import PolicyEngine
 from redline.actors.episode import EpisodeId, EpisodeRules, run_episode
@@ -128,7 +129,7 @@ class Sampler:
             EpisodeId(group_id=group_id, sample_index=index, worker=self.name)
             for index in range(group_size or self._rollout.group_size)
         ]
-        trajectories = await _all_or_cancel([self._run(run, identity) for identity in ids])
+        trajectories = await all_or_cancel([self._run(run, identity) for identity in ids])
         self._groups += 1
         self._check_not_barren(trajectories)
         return TrajectoryGroup(
@@ -239,15 +240,3 @@ class Sampler:
                 f"sampler {self.name} holds no proven weights yet: push a version first"
             )
         return engine
-
-
-async def _all_or_cancel(runs: list[Coroutine[Any, Any, Trajectory]]) -> list[Trajectory]:
-    """Results in order; when one fails, the others are cancelled, awaited, and it is raised."""
-    tasks = [asyncio.ensure_future(run) for run in runs]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

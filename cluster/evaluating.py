@@ -6,14 +6,16 @@ thinking   writes free text first, within a budget of tokens, then the whole pro
 """
 
 import dataclasses
+import functools
 import json
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from redline.actors.all_or_cancel import all_or_cancel
 from redline.actors.evaluation import GroupSampler, evaluate
 from redline.actors.evaluation_summary import TURNS, EvalResult, compare, summarise
 from redline.actors.intervals import Difference
@@ -133,30 +135,34 @@ async def evaluate_policy(
 ) -> tuple[Evaluation, list[Trajectory]]:
     """Evaluate one arm on the first `eval.tasks` tasks; returns the rates and every episode."""
     chosen = spread(tasks, config.eval.tasks)
-    sampling = config.rollout.sampling
-    greedy = dataclasses.replace(sampling, temperature=0.0)
-    sampled = dataclasses.replace(sampling, temperature=config.eval.temperature)
-    results, episodes = [], []
-    for name, settings, samples in zip(
-        KINDS, (greedy, sampled), (1, config.eval.samples), strict=True
-    ):
+    done = dict.fromkeys(KINDS, 0)
+
+    async def play(kind: str, temperature: float, samples: int) -> list[Trajectory]:
         at_once = max(1, config.rollout.concurrent_episodes // samples)
-        trajectories = await evaluate(
+        return await evaluate(
             samplers.each(),
             chosen,
-            name=f"{arm}-{name}",
+            name=f"{arm}-{kind}",
             samples=samples,
-            sampling=settings,
+            sampling=dataclasses.replace(config.rollout.sampling, temperature=temperature),
             max_turns=config.eval.max_turns,
             answering=answering(arm, config),
             groups_at_once=min(at_once, len(chosen)),
             known=None if archive is None else archive.known,
             keep=None if archive is None else archive.keep,
-            progress=_tell(phase, f"{arm} {name}"),
+            progress=functools.partial(_tell, phase, arm, done, kind),
         )
-        results.append(summarise(trajectories, chosen, turns=turns_told(config.eval.max_turns)))
-        episodes += trajectories
-    return Evaluation(greedy=results[0], sampled=results[1]), episodes
+
+    # Side by side: the last long episodes of the one leave the engine to the other.
+    greedy, sampled = await all_or_cancel(
+        [play("greedy", 0.0, 1), play("sampled", config.eval.temperature, config.eval.samples)]
+    )
+    turns = turns_told(config.eval.max_turns)
+    found = Evaluation(
+        greedy=summarise(greedy, chosen, turns=turns),
+        sampled=summarise(sampled, chosen, turns=turns),
+    )
+    return found, greedy + sampled
 
 
 def answering(arm: str, config: RunConfig) -> AnswerSettings | None:
@@ -174,8 +180,13 @@ def turns_told(most: int) -> list[int]:
     return [turns for turns in TURNS if turns < most] + [most]
 
 
-def _tell(phase: Phase, name: str) -> Callable[[int, int], None]:
-    return lambda done, total: phase.wait_for([f"{name} task {done} of {total}"])
+def _tell(
+    phase: Phase, arm: str, done: dict[str, int], kind: str, tasks_done: int, total: int
+) -> None:
+    """Show how many tasks of each kind are done."""
+    done[kind] = tasks_done
+    counts = ", ".join(f"{count} {name}" for name, count in done.items())
+    phase.wait_for([f"{arm}, done of {total} tasks: {counts}"])
 
 
 def spread(tasks: Sequence[RepairTask], count: int) -> list[RepairTask]:
