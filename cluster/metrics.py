@@ -21,6 +21,7 @@ def curves_of(report: StepReport) -> dict[str, float]:
         "rollout/solve_rate": result.solve_rate,
         "rollout/num_turns": result.num_turns,
         "rollout/truncated_rate": report.truncated_rate,
+        "rollout/resampled_groups": float(report.resampled_groups),
         "rollouter/idle_ratio": report.rollouter_idle_ratio,
         "trainer/idle_ratio": report.seconds_wait / max(report.seconds_total, 1e-9),
         "perf/throughput": report.tokens_per_second,

@@ -26,6 +26,8 @@ class StepReport:
     seconds_train: float
     seconds_push: float
     seconds_total: float
+    resampled_groups: int = 0
+    """Groups that the batch was topped up with in place of others without a signal."""
 
     @property
     def max_abs_dlogp(self) -> float:

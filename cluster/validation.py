@@ -22,7 +22,7 @@ _CHOICES = {
     "learner.loss.credit": ("reward_to_go", "trajectory"),
     "learner.packing": PACKINGS,
     "learner.loss.signal": ("advantage", "outcome"),
-    "learner.loss.no_signal": ("drop", "keep"),
+    "learner.loss.no_signal": ("drop", "keep", "resample"),
     "learner.loss.kind": ("clipped", "gspo", "cispo"),
     "learner.loss.old_policy": ("learner", "sampler"),
     "learner.loss.kl_estimator": ("k1", "k2", "k3"),
