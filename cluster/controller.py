@@ -150,6 +150,7 @@ class Controller:
             seconds_push=ended - trained,
             seconds_total=ended - began,
             resampled_groups=added,
+            sampled_tokens=_sampled_tokens(lease.groups),
         )
         self.observer.on_step(report)
         if self.step % self.plan.checkpoint_every == 0:
@@ -311,6 +312,11 @@ def _truncated_rate(groups: Sequence[TrajectoryGroup]) -> float:
 def _mean_seconds(groups: Sequence[TrajectoryGroup]) -> float:
     episodes = [t for group in groups for t in group.trajectories]
     return sum(t.seconds for t in episodes) / max(len(episodes), 1)
+
+
+def _sampled_tokens(groups: Sequence[TrajectoryGroup]) -> int:
+    turns = (turn for group in groups for t in group.trajectories for turn in t.turns)
+    return sum(len(turn.action_token_ids) for turn in turns)
 
 
 async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:

@@ -10,6 +10,9 @@ GROUP_BASELINES = ("grpo", "grpo_per_turn", "dr_grpo", "rloo")
 
 PACKINGS = ("auto", "shared_prefix", "packed", "padded")
 
+SCHEDULES = ("constant", "linear", "cosine")
+"""Of the learning rate; the first needs to know no end."""
+
 ESTIMATORS = (*GROUP_BASELINES, "reinforce_pp", "gae")
 
 
