@@ -46,17 +46,21 @@ class ReplayActor:
         in_flight: Sequence[int] = (),
         deadline_s: float = 0.0,
         partial: bool = False,
+        extended: bool = False,
     ) -> Lease | None:
         """Lend `count` groups, waiting up to `deadline_s` seconds for enough of them.
 
         None when the deadline passed; the caller knows whom it was waiting for. With `partial`,
-        what is there at the deadline is lent, if anything is.
+        what is there at the deadline is lent, if anything is. With `extended`, a rewound batch
+        that was extended is lent as it was.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
         async with self._changed:
             while True:
-                lease = self._store.lease(count, min_version=min_version, in_flight=in_flight)
+                lease = self._store.lease(
+                    count, min_version=min_version, in_flight=in_flight, extended=extended
+                )
                 remaining = end - loop.time()
                 if lease is not None:
                     return lease
@@ -66,6 +70,17 @@ class ReplayActor:
         if not partial:
             return None
         return self._store.lease(count, min_version=min_version, in_flight=in_flight, partial=True)
+
+    async def extend(
+        self,
+        lease_id: str,
+        count: int,
+        *,
+        min_version: int | None = None,
+        in_flight: Sequence[int] = (),
+    ) -> Lease | None:
+        """The lease with `count` groups more, or None when there are fewer."""
+        return self._store.extend(lease_id, count, min_version=min_version, in_flight=in_flight)
 
     async def commit(self, lease_id: str) -> None:
         """Mark the groups of a lease as trained on, durably."""

@@ -13,8 +13,9 @@ the batch which made v+1 was committed.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from redline.cluster.checkpoints import Checkpoints
@@ -23,6 +24,7 @@ from redline.cluster.credits import Credits
 from redline.cluster.errors import WorkFailed
 from redline.cluster.ports import Learner, Lease, Observer, Samplers, Store
 from redline.cluster.records import Position, StepReport
+from redline.cluster.resampling import Resampling
 from redline.cluster.task_order import TaskOrder, group_id
 from redline.replay.records import (
     StepResult,
@@ -61,6 +63,7 @@ class Controller:
         order: TaskOrder,
         todo: Iterator[int],
         position: Position,
+        resampling: Resampling | None = None,
     ) -> None:
         self.plan = plan
         self.samplers = samplers
@@ -71,6 +74,7 @@ class Controller:
         self.credits = credits
         self.order = order
         self.todo = todo
+        self.resampling = resampling
         self.step = position.step
         self.version = position.weight_version
         self._saved_step = position.step
@@ -101,15 +105,14 @@ class Controller:
         finally:
             await self._cancel_rollouts()
 
-    async def replay(self, batches: int) -> None:
-        """Train the batches that were committed after the checkpoint again, in their order.
+    async def replay(self, groups: int) -> None:
+        """Train the `groups` that were committed after the checkpoint again, batch by batch.
 
         Nothing is sampled or pushed meanwhile: a resumed run first arrives at the version that it
         had reached, so that a version number never means two different sets of weights at once.
         """
-        for _ in range(batches):
-            if not self._stopping:
-                await self._train_one_batch(push=False)
+        while groups >= self.credits.groups_per_step and not self._stopping:
+            groups -= await self._train_one_batch(push=False)
 
     async def publish(self) -> list[WeightReceipt]:
         """Push the learner's weights to all samplers and adopt their version."""
@@ -119,18 +122,21 @@ class Controller:
         self.version = update.version
         return receipts
 
-    async def _train_one_batch(self, *, push: bool = True) -> None:
-        """Lease, train, commit, push, report, checkpoint."""
+    async def _train_one_batch(self, *, push: bool = True) -> int:
+        """Lease, train, commit, push, report, checkpoint; returns the number of groups."""
         began = time.monotonic()
-        lease = await self._lease()
+        lease = await self._lease(extended=not push)
+        if lease is not None and push:
+            lease = await self._top_up(lease)
         if lease is None:  # a stop was asked for
-            return
+            return 0
         leased = time.monotonic()
         result = await self._train(lease)
         trained = time.monotonic()
         receipts = await self._adopt(result, push=push)
         ended = time.monotonic()
-        self.credits.consume(len(lease.groups))
+        added = len(lease.groups) - self.credits.groups_per_step
+        self.credits.consume(len(lease.groups) - (added if push else 0))
         self.step += 1
         report = StepReport(
             result=result,
@@ -143,28 +149,58 @@ class Controller:
             seconds_train=trained - leased,
             seconds_push=ended - trained,
             seconds_total=ended - began,
+            resampled_groups=added,
+            sampled_tokens=_sampled_tokens(lease.groups),
         )
         self.observer.on_step(report)
         if self.step % self.plan.checkpoint_every == 0:
             await self._checkpoint()
+        return len(lease.groups)
 
-    async def _lease(self) -> Lease | None:
+    async def _lease(self, *, extended: bool = False) -> Lease | None:
         """Wait for a batch that leaves nothing behind which would be too old for the next."""
-        deadline = time.monotonic() + self.plan.deadlines.batch
-        while not self.credits.batch_ready(self.version):
-            self._raise_failure()
-            if self._stopping:
-                return None
-            await self._wait_for_change(deadline)
-        oldest = self.credits.min_version(self.version)
+        count = self.credits.groups_per_step
+        if not await self._until(partial(self.credits.batch_ready, self.version), count):
+            return None
         starts = tuple(self.credits.in_flight.values())
-        lease = await self.store.lease(self.credits.groups_per_step, oldest, starts)
+        oldest = self.credits.min_version(self.version)
+        return self._lent(await self.store.lease(count, oldest, starts, extended=extended))
+
+    async def _top_up(self, lease: Lease) -> Lease | None:
+        """Add others to a batch in place of groups without a signal; None when stopped."""
+        added = 0
+        while self.resampling and (more := self.resampling.missing(lease.groups, added)) > 0:
+            self.credits.consume(more)
+            self._start_groups()
+            held = self.credits.groups_per_step - more
+            ready = partial(self.credits.batch_ready, self.version, more=more, held=held)
+            if not await self._until(ready, more):
+                return None
+            starts = tuple(self.credits.in_flight.values())
+            oldest = self.credits.min_version(self.version)
+            lease = self._lent(await self.store.extend(lease.lease_id, more, oldest, starts))
+            added += more
+        return lease
+
+    def _lent(self, lease: Lease | None) -> Lease:
         if lease is None:
             raise WorkFailed(
                 f"the store holds {self.credits.stored} untrained groups, but lent none for step "
-                f"{self.step + 1} with weights of version {oldest} or newer"
+                f"{self.step + 1} with weights of version "
+                f"{self.credits.min_version(self.version)} or newer"
             )
         return lease
+
+    async def _until(self, ready: Callable[[], bool], groups: int) -> bool:
+        """Wait until so many `groups` may be leased; False when a stop was asked for."""
+        deadline = time.monotonic() + self.plan.deadlines.batch
+        while not ready():
+            self._raise_failure()
+            if self._stopping:
+                return False
+            if not await self._changed_before(deadline) and not ready():
+                raise self._too_late(groups)
+        return True
 
     async def _train(self, lease: Lease) -> StepResult:
         deadline = self.plan.deadlines.step
@@ -208,19 +244,22 @@ class Controller:
             if rollout.done() and not rollout.cancelled():
                 rollout.result()
 
-    async def _wait_for_change(self, deadline: float) -> None:
-        """Sleep until a group ends or a stop is asked for; raise WorkFailed at the deadline."""
+    async def _changed_before(self, deadline: float) -> bool:
+        """Sleep until a group ends or a stop is asked for; False at the deadline."""
         self._changed.clear()
         left = deadline - time.monotonic()
         try:
             await asyncio.wait_for(self._changed.wait(), max(0.0, left))
-        except TimeoutError as error:
-            slow = ", ".join(sorted(self.credits.in_flight)[:5]) or "none in flight"
-            raise WorkFailed(
-                f"step {self.step + 1} waited {self.plan.deadlines.batch:.0f} s for "
-                f"{self.credits.groups_per_step} groups and has {self.credits.stored}; "
-                f"still running: {slow} (deadlines.batch)"
-            ) from error
+        except TimeoutError:
+            return False
+        return True
+
+    def _too_late(self, groups: int) -> WorkFailed:
+        slow = ", ".join(sorted(self.credits.in_flight)[:5]) or "none in flight"
+        return WorkFailed(
+            f"step {self.step + 1} waited {self.plan.deadlines.batch:.0f} s for {groups} groups "
+            f"and has {self.credits.stored}; still running: {slow} (deadlines.batch)"
+        )
 
     async def _checkpoint(self) -> None:
         """Save the learner with the place in the store that its weights have seen."""
@@ -273,6 +312,11 @@ def _truncated_rate(groups: Sequence[TrajectoryGroup]) -> float:
 def _mean_seconds(groups: Sequence[TrajectoryGroup]) -> float:
     episodes = [t for group in groups for t in group.trajectories]
     return sum(t.seconds for t in episodes) / max(len(episodes), 1)
+
+
+def _sampled_tokens(groups: Sequence[TrajectoryGroup]) -> int:
+    turns = (turn for group in groups for t in group.trajectories for turn in t.turns)
+    return sum(len(turn.action_token_ids) for turn in turns)
 
 
 async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:

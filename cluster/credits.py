@@ -18,7 +18,8 @@ class Credits:
     max_staleness: int
     groups_per_step: int
     stored: int = 0
-    """Groups in the store that no step was trained on."""
+    """Groups in the store that have a credit: those that no step was trained on, without the ones
+    that a step replaces."""
     in_flight: dict[str, int] = field(default_factory=dict)
     """Weight version at the start, by group id."""
 
@@ -51,9 +52,13 @@ class Credits:
         """Oldest weights that a step at `version` may train on."""
         return version - self.max_staleness
 
-    def batch_ready(self, version: int) -> bool:
-        """Whether the step at `version` may lease its groups."""
-        return self.stored >= self.groups_per_step and all(
+    def batch_ready(self, version: int, *, more: int | None = None, held: int = 0) -> bool:
+        """Whether the step at `version` may lease its groups.
+
+        `more` are those that a step which holds `held` groups already is topped up with.
+        """
+        wanted = self.groups_per_step if more is None else more
+        return self.stored - held >= wanted and all(
             self._due_by(version + later) <= later * self.groups_per_step
             for later in range(self.max_staleness + 1)
         )

@@ -105,9 +105,22 @@ class RayStore:
         self.handle = handle
         self._keep = keep_committed
 
-    async def lease(self, count: int, min_version: int, in_flight: Sequence[int]) -> Lease | None:
+    async def lease(
+        self, count: int, min_version: int, in_flight: Sequence[int], *, extended: bool = False
+    ) -> Lease | None:
         """Take groups that are there already."""
-        call = self.handle.lease.remote(count, min_version=min_version, in_flight=in_flight)
+        call = self.handle.lease.remote(
+            count, min_version=min_version, in_flight=in_flight, extended=extended
+        )
+        return await answer("replay store", call)
+
+    async def extend(
+        self, lease_id: str, count: int, min_version: int, in_flight: Sequence[int]
+    ) -> Lease | None:
+        """Take more groups under the same lease."""
+        call = self.handle.extend.remote(
+            lease_id, count, min_version=min_version, in_flight=in_flight
+        )
         return await answer("replay store", call)
 
     async def commit(self, lease_id: str) -> None:

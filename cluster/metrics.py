@@ -21,15 +21,22 @@ def curves_of(report: StepReport) -> dict[str, float]:
         "rollout/solve_rate": result.solve_rate,
         "rollout/num_turns": result.num_turns,
         "rollout/truncated_rate": report.truncated_rate,
+        "rollout/resampled_groups": float(report.resampled_groups),
         "rollouter/idle_ratio": report.rollouter_idle_ratio,
         "trainer/idle_ratio": report.seconds_wait / max(report.seconds_total, 1e-9),
         "perf/throughput": report.tokens_per_second,
-        "perf/trajectories_per_s": result.trajectories / max(report.seconds_total, 1e-9),
+        "perf/sampled_tokens_per_s": report.per_second(report.sampled_tokens),
+        "perf/learner_tokens_per_s": result.tokens / max(result.seconds_train, 1e-9),
+        "perf/trajectories_per_s": report.per_second(result.trajectories),
+        **({} if result.mfu is None else {"perf/mfu": result.mfu}),
         "staleness/mean": result.staleness_mean,
         "staleness/max": float(result.staleness_max),
         "staleness/dropped": float(dropped.get(DropReason.STALE, 0)),
         "timing/generation": report.seconds_generation,
+        "timing/step": report.seconds_total,
         "timing/train_step": report.seconds_train,
+        "timing/learner_prepare": result.seconds_train - result.seconds_update,
+        "timing/learner_update": result.seconds_update,
         "timing/weight_sync": report.seconds_push,
         "timing/wait_for_batch": report.seconds_wait,
         "learner/pg_loss": result.pg_loss,
@@ -71,6 +78,10 @@ class Metrics:
         line |= {"trajectories": report.result.trajectories, **curves}
         with self._lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+    def write_checkpoint(self, step: int, seconds: float) -> None:
+        """Add a point to the curve of the time that checkpoints take."""
+        self._write_events(step, {"timing/checkpoint": seconds})
 
     def write_heldout(self, step: int, rates: dict[str, float]) -> None:
         """Add points to the curves of the held-out solve rate."""

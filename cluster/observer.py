@@ -60,6 +60,8 @@ class RunObserver:
 
     def on_checkpoint(self, step: int, seconds: float) -> None:
         """A checkpoint was written."""
+        if self._metrics is not None:
+            self._metrics.write_checkpoint(step, seconds)
         self._progress.say(f"checkpoint of step {step} written in {seconds:.2f} s")
 
     def close(self) -> None:

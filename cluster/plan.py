@@ -12,6 +12,8 @@ def plan_figures(config: RunConfig) -> dict[str, int]:
     learner, rollout = config.learner, config.rollout
     groups = learner.groups_per_step
     credits = (config.max_staleness + 1) * groups
+    resampled = learner.loss.max_resampled if learner.loss.no_signal == "resample" else 0
+    longest = (groups + resampled) * rollout.group_size * rollout.engine.max_model_len
     return {
         "steps": config.steps,
         "trajectories_per_step": groups * rollout.group_size,
@@ -20,7 +22,8 @@ def plan_figures(config: RunConfig) -> dict[str, int]:
         "episodes_at_once_at_most": min(
             credits * rollout.group_size, rollout.samplers * rollout.concurrent_episodes
         ),
-        "tokens_per_step_at_most": groups * rollout.group_size * rollout.engine.max_model_len,
+        "groups_resampled_per_step_at_most": resampled,
+        "tokens_per_step_at_most": longest,
         "checkpoints": config.steps // config.checkpoint_every,
         "evaluation_episodes": 2 * config.eval.tasks * (1 + config.eval.samples),
     }

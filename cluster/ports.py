@@ -38,11 +38,19 @@ class Samplers(Protocol):
 class Store(Protocol):
     """The durable trajectory store."""
 
-    async def lease(self, count: int, min_version: int, in_flight: Sequence[int]) -> Lease | None:
+    async def lease(
+        self, count: int, min_version: int, in_flight: Sequence[int], *, extended: bool = False
+    ) -> Lease | None:
         """Take `count` groups without tokens older than `min_version`, or None.
 
-        `in_flight` has the versions at which groups still to come were started.
+        `in_flight` has the versions at which groups still to come were started. With `extended`, a
+        rewound batch comes as it was, with more groups if it was topped up.
         """
+
+    async def extend(
+        self, lease_id: str, count: int, min_version: int, in_flight: Sequence[int]
+    ) -> Lease | None:
+        """The whole lease with `count` groups more, to be committed together, or None."""
 
     async def commit(self, lease_id: str) -> None:
         """Record, durably, that the lease's groups were trained on."""

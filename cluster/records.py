@@ -26,6 +26,10 @@ class StepReport:
     seconds_train: float
     seconds_push: float
     seconds_total: float
+    resampled_groups: int = 0
+    """Groups that the batch was topped up with in place of others without a signal."""
+    sampled_tokens: int = 0
+    """Action tokens of all of the batch's episodes, trained on or not."""
 
     @property
     def max_abs_dlogp(self) -> float:
@@ -40,7 +44,11 @@ class StepReport:
     @property
     def tokens_per_second(self) -> float:
         """Trained tokens per second of wall-clock time."""
-        return self.result.tokens / self.seconds_total if self.seconds_total > 0 else 0.0
+        return self.per_second(self.result.tokens)
+
+    def per_second(self, count: float) -> float:
+        """Something of this turn of the loop, per second of wall-clock time."""
+        return count / self.seconds_total if self.seconds_total > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from redline.cluster.observer import RunObserver
 from redline.cluster.progress import Progress, open_progress
 from redline.cluster.records import Position
 from redline.cluster.report import write_report
+from redline.cluster.resampling import Resampling
 from redline.cluster.resources import check_local
 from redline.cluster.result import RunSummary, write_result
 from redline.cluster.run_directory import RunDirectory
@@ -138,7 +139,7 @@ class TrainingRun:
         controller = await self._controller(fleet, checkpoints, observer, position)
         try:
             if lost:
-                with self.progress.phase(f"training {lost} stored batches again"):
+                with self.progress.phase(f"training {lost} stored groups again"):
                     await controller.replay(lost)
             with self.progress.phase("proving weights on all samplers"):
                 observer.on_receipts(await controller.publish())
@@ -160,7 +161,7 @@ class TrainingRun:
         return self._summary(observer, before, after)
 
     async def _restore(self, fleet: Fleet, checkpoints: Checkpoints) -> tuple[Position, int]:
-        """Where training goes on, and how many stored batches have to be trained again."""
+        """Where training goes on, and how many stored groups have to be trained again."""
         found = checkpoints.latest()
         folder, position = found if found else (None, Position())
         if folder is not None:
@@ -175,7 +176,7 @@ class TrainingRun:
         if stats.lost:
             names = ", ".join(stats.lost)
             self.progress.say(f"damaged segments lost groups {names}: they are sampled again")
-        return position, min(lost, stats.available) // self.config.learner.groups_per_step
+        return position, min(lost, stats.available)
 
     async def _controller(
         self,
@@ -207,6 +208,7 @@ class TrainingRun:
             order=order,
             todo=order.numbers(stored),
             position=position,
+            resampling=Resampling.of(self.config.learner.loss),
         )
 
     async def _evaluate(self, fleet: Fleet, name: str, *, reuse: bool) -> Evaluation | None:

@@ -10,7 +10,7 @@ from redline.actors.settings import RolloutSettings
 from redline.cluster.config import RunConfig, SftConfig, TaskSettings
 from redline.cluster.errors import UserError
 from redline.learner.contradictions import refuse_contradictions
-from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS
+from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS, SCHEDULES
 from redline.replay.settings import SamplingPolicy
 from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
@@ -21,8 +21,10 @@ _CHOICES = {
     "learner.loss.estimator": ESTIMATORS,
     "learner.loss.credit": ("reward_to_go", "trajectory"),
     "learner.packing": PACKINGS,
+    "learner.optimizer.schedule": SCHEDULES[:1],
+    "sft.optimizer.schedule": SCHEDULES,
     "learner.loss.signal": ("advantage", "outcome"),
-    "learner.loss.no_signal": ("drop", "keep"),
+    "learner.loss.no_signal": ("drop", "keep", "resample"),
     "learner.loss.kind": ("clipped", "gspo", "cispo"),
     "learner.loss.old_policy": ("learner", "sampler"),
     "learner.loss.kl_estimator": ("k1", "k2", "k3"),
@@ -57,8 +59,8 @@ _AT_LEAST_ONE = frozenset({
 })  # fmt: skip
 
 _POSITIVE = frozenset({
-    "learner.optimizer.learning_rate", "learner.optimizer.eps", "learner.optimizer.max_grad_norm",
-    "learner.critic.learning_rate", "learner.critic.max_grad_norm", "rollout.sampling.temperature",
+    "learner.optimizer.learning_rate", "learner.optimizer.eps", "learner.critic.learning_rate",
+    "learner.critic.max_grad_norm", "rollout.sampling.temperature",
     "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "sandbox.cpu_seconds",
     "sandbox.wall_seconds", "sft.epochs", "sft.optimizer.learning_rate",
 })  # fmt: skip
@@ -102,6 +104,11 @@ def check_sft(config: SftConfig) -> None:
         config.model is not None or config.sft.lora.rank == 0,
         f"sft.lora.rank={config.sft.lora.rank} trains adapters of a model that knows something, "
         "but model=null makes one from nothing: set sft.lora.rank=0, or model=FOLDER",
+    )
+    _require(
+        config.sft.micro_batch_tokens >= config.sft.context,
+        f"sft.micro_batch_tokens={config.sft.micro_batch_tokens} cannot hold one demonstration of "
+        f"sft.context={config.sft.context} tokens: raise it, or lower sft.context",
     )
     _require(
         config.tiny.hidden_size % config.tiny.heads == 0,

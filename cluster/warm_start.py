@@ -87,7 +87,7 @@ def _train(
             encode_demonstration(tokenizer, turns, config.sft.state_loss_weight, config.prompt)
             for turns in demonstrations
         ]
-        limit = min(config.sft.context, config.sft.micro_batch_tokens)
+        limit = config.sft.context
         fitting = [sequence for sequence in sequences if len(sequence.token_ids) <= limit]
         left_out = len(sequences) - len(fitting)
         if left_out:

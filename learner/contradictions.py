@@ -13,7 +13,9 @@ def refuse_contradictions(settings: LearnerSettings) -> None:
 
 def _contradictions(settings: LearnerSettings) -> Iterator[str]:
     yield from _of_ranks(settings)
+    yield from _of_zero(settings)
     yield from _of_critic(settings.loss, settings.critic)
+    yield from _of_signal(settings.loss)
     yield from _of_ratio(settings.loss)
     yield from _of_mismatch(settings.loss)
     yield from _of_penalty(settings.loss)
@@ -24,6 +26,16 @@ def _of_ranks(settings: LearnerSettings) -> Iterator[str]:
         yield (
             f"learner.ranks={settings.ranks} with learner.num_gpus={settings.num_gpus:g} would let"
             " ranks share a GPU, which NCCL refuses: set num_gpus to 1, or ranks to 1"
+        )
+
+
+def _of_zero(settings: LearnerSettings) -> Iterator[str]:
+    chosen = settings.deepspeed
+    if chosen.offload_optimizer and chosen.zero_stage == 0:
+        yield (
+            "learner.deepspeed.offload_optimizer=true moves what ZeRO divides, but"
+            " learner.deepspeed.zero_stage=0 divides nothing: set the stage to 1, 2 or 3, or leave"
+            " offload_optimizer out"
         )
 
 
@@ -42,6 +54,23 @@ def _of_critic(loss: LossSettings, critic: CriticSettings) -> Iterator[str]:
         yield (
             f"learner.loss.credit={loss.credit!r} says nothing to learner.loss.estimator='gae',"
             " whose credit is learner.critic.gamma and gae_lambda: set credit to 'reward_to_go'"
+        )
+
+
+def _of_signal(loss: LossSettings) -> Iterator[str]:
+    if loss.no_signal != "resample":
+        return
+    if loss.estimator == "gae":
+        yield (
+            "learner.loss.no_signal='resample' finds nothing to replace with"
+            " learner.loss.estimator='gae', under which every group has a signal: set no_signal to"
+            " 'keep', or choose another estimator"
+        )
+    if loss.max_resampled < 1:
+        yield (
+            "learner.loss.no_signal='resample' may replace nothing with"
+            f" learner.loss.max_resampled={loss.max_resampled}: set it to 1 or more, or no_signal"
+            " to 'drop'"
         )
 
 

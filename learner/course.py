@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from redline.learner.advantages.gae import gae
 from redline.learner.advantages.returns import Float64
-from redline.learner.samples import Penalties
 from redline.learner.settings import CriticSettings
+from redline.learner.signal import Penalties
 from redline.replay.records import TrainingSample, Trajectory, TrajectoryStatus
 
 Places = NDArray[np.int64]

@@ -13,8 +13,9 @@ from redline.learner.critic import Critic
 from redline.learner.engine import TrainingEngine
 from redline.learner.micro_batches import resolve_packing
 from redline.learner.ranks import Division, scoring_batches
-from redline.learner.samples import Penalties, SampleBatch
+from redline.learner.samples import SampleBatch
 from redline.learner.settings import LearnerSettings
+from redline.learner.signal import Penalties
 from redline.replay.records import TrainingSample
 
 

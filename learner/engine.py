@@ -23,6 +23,7 @@ from redline.learner.precision import bfloat16_is_fast
 from redline.learner.process_group import join_process_group
 from redline.learner.scorer import Scorer, TokenScores
 from redline.learner.settings import DeepSpeedSettings, OptimizerSettings
+from redline.learner.utilisation import model_shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class TrainingEngine:
             policy.gradient_checkpointing_enable()
         policy.train()
         self.can_pack = use_packed_attention(policy)
+        self.shape = model_shape(policy)
         scorer = Scorer(
             policy,
             autocast=autocast and bfloat16_is_fast(),

@@ -205,6 +205,8 @@ class Learner:
             epochs=self._settings.epochs_per_batch,
             seconds_lease=seconds_lease,
             seconds_train=time.perf_counter() - began,
+            device=engine.device,
+            ranks=self._settings.ranks,
         )
 
     def weight_update(self) -> WeightUpdate | None:

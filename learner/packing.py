@@ -33,6 +33,8 @@ class TokenBatch:
     sources: torch.Tensor  # (n,) int64, place of the token before it
     num_tokens: int
     """Tokens computed, without padding."""
+    num_pairs: int
+    """Pairs of a computed token and one that it attends to, itself included."""
     position_ids: torch.Tensor | None = None  # (b, t) int64; None where rows count from 0
     layout: PackedLayout | None = None
     """How a flat row attends; None where rows are causal."""
@@ -55,6 +57,7 @@ class TokenBatch:
             targets=self.targets.to(device),
             sources=self.sources.to(device),
             num_tokens=self.num_tokens,
+            num_pairs=self.num_pairs,
             position_ids=moved(self.position_ids),
             layout=None if self.layout is None else self.layout.to(device),
             state_places=moved(self.state_places),
@@ -118,6 +121,10 @@ def make_batch(
     layout: PackedLayout | None = None,
 ) -> TokenBatch:
     """A batch of sequences whose tokens lie at `places`, one array for each sequence."""
+    if position_ids is None:
+        pairs = sum(len(own) * (len(own) + 1) // 2 for own in places)
+    else:
+        pairs = int(position_ids.sum()) + position_ids.size
     found = [np.flatnonzero(marks) for marks in wanted]
     counts = [len(own) for own in found]
     judged = [own[at] for own, at in zip(places, states, strict=True)] if len(states) else []
@@ -127,6 +134,7 @@ def make_batch(
         targets=_joined([own[at] for own, at in zip(places, found, strict=True)]),
         sources=_joined([own[at - 1] for own, at in zip(places, found, strict=True)]),
         num_tokens=num_tokens,
+        num_pairs=pairs,
         position_ids=None if position_ids is None else torch.from_numpy(position_ids),
         layout=layout,
         state_places=_joined(judged) if judged else None,

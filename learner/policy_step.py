@@ -1,5 +1,6 @@
 """One policy-gradient step: micro-batches, losses, epochs and their figures."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,6 +65,10 @@ class PolicyFigures:
     """Those in which policy or critic was left alone for a non-finite loss or gradient."""
     skipped_at_end: int
     """How many of those were the last ones, without one that worked between them."""
+    flops: float
+    """Operations of all forwards and backwards; see `utilisation`."""
+    seconds_update: float
+    """Time of forwards, backwards and optimizer steps."""
 
 
 def run_policy_step(
@@ -90,14 +95,34 @@ def run_policy_step(
     sums = torch.zeros(7)  # policy loss, kl, entropy, clipped tokens, mismatch, masked, value loss
     steps: list[EngineStep] = []
     critic_steps: list[CriticStep] = []
+    began = time.perf_counter()
     for epoch in range(settings.epochs_per_batch):
         for micro in micro_batches:
             sums += _backward(engine, critic, micro, settings.loss, division.ranks.size)
         steps.append(engine.step(first_index + epoch))
         if critic is not None:
             critic_steps.append(critic.step())
+    seconds = time.perf_counter() - began
     sums = division.summed(sums) / settings.epochs_per_batch
-    return _figures(sums, steps, critic_steps, sum(int(s.loss_mask.sum()) for s in samples))
+    flops = torch.tensor(_flops(engine, micro_batches), dtype=torch.float64)
+    return _figures(
+        sums,
+        steps,
+        critic_steps,
+        action_tokens=sum(int(s.loss_mask.sum()) for s in samples),
+        flops=settings.epochs_per_batch * float(division.summed(flops)),
+        seconds=seconds,
+    )
+
+
+def _flops(engine: TrainingEngine, micro_batches: Sequence[MicroBatch]) -> float:
+    """Operations of one forward and backward of this rank's micro-batches."""
+    batches = [micro.tokens for micro in micro_batches]
+    return engine.shape.flops(
+        tokens=sum(batch.num_tokens for batch in batches),
+        wanted=sum(batch.num_wanted for batch in batches),
+        pairs=sum(batch.num_pairs for batch in batches),
+    )
 
 
 def _my_micro_batches(
@@ -152,7 +177,10 @@ def _figures(
     sums: torch.Tensor,
     steps: Sequence[EngineStep],
     critic_steps: Sequence[CriticStep],
+    *,
     action_tokens: int,
+    flops: float,
+    seconds: float,
 ) -> PolicyFigures:
     policy, kl, entropy, clipped, mismatch, masked, value = sums.tolist()
     worked = [step.applied for step in steps]
@@ -172,6 +200,8 @@ def _figures(
         applied_steps=sum(step.applied for step in steps),
         skipped_steps=worked.count(False),
         skipped_at_end=next((n for n, ok in enumerate(reversed(worked)) if ok), len(worked)),
+        flops=flops,
+        seconds_update=seconds,
     )
 
 

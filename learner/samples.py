@@ -4,15 +4,15 @@ Every trajectory ends as a sample or in a drop count, never in both and never in
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from redline.learner.advantages import estimate, has_signal
 from redline.learner.advantages.returns import Float64
-from redline.learner.settings import GROUP_BASELINES, LossSettings
+from redline.learner.settings import LossSettings
+from redline.learner.signal import Penalties, judge_groups
 from redline.replay.records import (
     DropCount,
     DropReason,
@@ -21,12 +21,8 @@ from redline.replay.records import (
     TrainingSample,
     Trajectory,
     TrajectoryGroup,
-    TrajectoryStatus,
     Turn,
 )
-
-Penalties = Mapping[str, Sequence[Float64]]
-"""By trajectory id: what each action token of each turn loses of its reward."""
 
 
 class BrokenTrajectory(ValueError):
@@ -58,16 +54,15 @@ def make_samples(
     estimator `gae` advantages are zero until a critic fills them in, and every group has a signal.
     Raises `BrokenTrajectory` naming the trajectory whose lengths disagree.
     """
+    judged = judge_groups(groups, settings, penalties)
     dropped: Counter[DropReason] = Counter()
-    kept = [_usable(group, dropped) for group in groups]
-    needed = 2 if settings.estimator in GROUP_BASELINES else 1
-    alone = [group for group in kept if 0 < len(group) < needed]
-    dropped[DropReason.NO_SIGNAL] += sum(len(group) for group in alone)
-    kept = [group for group in kept if len(group) >= needed]
-    advantages, signals = _advantages(kept, settings, penalties)
+    dropped[DropReason.ABORTED] = judged.aborted
+    dropped[DropReason.NON_FINITE] = judged.non_finite
+    dropped[DropReason.NO_SIGNAL] = sum(len(group) for group in judged.alone)
     chosen: list[Trajectory] = []
     samples: list[TrainingSample] = []
-    for group, per_trajectory, signal in zip(kept, advantages, signals, strict=True):
+    parts = zip(judged.groups, judged.advantages, judged.signals, strict=True)
+    for group, per_trajectory, signal in parts:
         for trajectory, per_turn in zip(group, per_trajectory, strict=True):
             reason = _reason_to_drop(trajectory, signal, settings, max_tokens)
             if reason is not None:
@@ -81,53 +76,14 @@ def make_samples(
         dropped=tuple(
             DropCount(reason=reason, trajectories=n) for reason, n in dropped.items() if n
         ),
-        no_signal_groups=len(alone) + signals.count(False),
+        no_signal_groups=judged.no_signal_groups,
     )
-
-
-def _usable(group: TrajectoryGroup, dropped: Counter[DropReason]) -> list[Trajectory]:
-    """Trajectories with an end and finite numbers; the others are counted."""
-    ended = [t for t in group.trajectories if t.status is not TrajectoryStatus.ABORTED]
-    dropped[DropReason.ABORTED] += len(group.trajectories) - len(ended)
-    finite = [t for t in ended if _is_finite(t)]
-    dropped[DropReason.NON_FINITE] += len(ended) - len(finite)
-    return finite
-
-
-def _advantages(
-    groups: Sequence[Sequence[Trajectory]], settings: LossSettings, penalties: Penalties | None
-) -> tuple[list[list[Float64]], list[bool]]:
-    """Advantages of every turn, and whether each group has a signal."""
-    rewards = [[np.array([turn.reward for turn in t.turns]) for t in group] for group in groups]
-    if settings.estimator == "gae":
-        return [[np.zeros(len(r)) for r in group] for group in rewards], [True] * len(groups)
-    tokens = [[[len(u.action_token_ids) for u in t.turns] for t in group] for group in groups]
-    advantages = estimate(settings.estimator, rewards, tokens, settings.credit)
-    signals = [has_signal(group) for group in advantages]
-    if settings.signal == "outcome":
-        mixed = [len({t.solved for t in group}) == 2 for group in groups]
-        signals = [both and signal for both, signal in zip(mixed, signals, strict=True)]
-    if penalties is not None:
-        less = [
-            [r - penalty_of_turns(t, penalties) for t, r in zip(group, own, strict=True)]
-            for group, own in zip(groups, rewards, strict=True)
-        ]
-        advantages = estimate(settings.estimator, less, tokens, settings.credit)
-    return advantages, signals
-
-
-def penalty_of_turns(trajectory: Trajectory, penalties: Penalties) -> Float64:
-    """What each turn loses; nothing where a trajectory was not scored."""
-    known = penalties.get(trajectory.trajectory_id)
-    if known is None:
-        return np.zeros(len(trajectory.turns))
-    return np.array([float(turn.sum()) for turn in known])
 
 
 def _reason_to_drop(
     trajectory: Trajectory, signal: bool, settings: LossSettings, max_tokens: int
 ) -> DropReason | None:
-    if not signal and settings.no_signal == "drop":
+    if not signal and settings.no_signal != "keep":
         return DropReason.NO_SIGNAL
     if trajectory.num_tokens > max_tokens:
         return DropReason.TOO_LONG
@@ -187,10 +143,3 @@ def _check_lengths(trajectory: Trajectory, index: int, turn: Turn) -> None:
             f"trajectory {trajectory.trajectory_id}: the first state has no tokens, so nothing"
             " predicts the first action token"
         )
-
-
-def _is_finite(trajectory: Trajectory) -> bool:
-    return all(
-        np.isfinite(turn.reward) and bool(np.isfinite(turn.rollout_logprobs).all())
-        for turn in trajectory.turns
-    )

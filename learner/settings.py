@@ -10,6 +10,9 @@ GROUP_BASELINES = ("grpo", "grpo_per_turn", "dr_grpo", "rloo")
 
 PACKINGS = ("auto", "shared_prefix", "packed", "padded")
 
+SCHEDULES = ("constant", "linear", "cosine")
+"""Of the learning rate; the first needs to know no end."""
+
 ESTIMATORS = (*GROUP_BASELINES, "reinforce_pp", "gae")
 
 
@@ -46,8 +49,10 @@ class LossSettings:
     solved and some not (Yu et al., DAPO, arXiv 2503.14476): groups that differ in penalties alone
     then cost nothing."""
     no_signal: str = "drop"
-    """Whether groups without a signal are left out of the batch (`drop`) or `keep` their weight in
-    its averages."""
+    """Whether groups without a signal are left out of the batch (`drop`), `keep` their weight in
+    its averages, or are left out and replaced by others before the step (`resample`)."""
+    max_resampled: int = 16
+    """Groups that a step may be topped up with under `no_signal: resample`."""
     kind: str = "clipped"
     """`clipped` (PPO), `gspo` (ratios of whole sequences) or `cispo` (clipped weights)."""
     old_policy: str = "learner"

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from redline.learner.policy_step import PolicyFigures
 from redline.learner.progress import LearnerProgress
 from redline.learner.training_step import StepOutcome
+from redline.learner.utilisation import utilisation
 from redline.replay.records import StepResult, TrainingSample, TrajectoryGroup, TrajectoryStatus
 
 NOTHING = PolicyFigures(
@@ -23,6 +25,8 @@ NOTHING = PolicyFigures(
     applied_steps=0,
     skipped_steps=0,
     skipped_at_end=0,
+    flops=0.0,
+    seconds_update=0.0,
 )
 
 
@@ -35,6 +39,8 @@ def make_step_result(
     epochs: int,
     seconds_lease: float,
     seconds_train: float,
+    device: torch.device,
+    ranks: int,
 ) -> StepResult:
     """Rewards and turns over all finished trajectories, losses over those trained on."""
     finished = [
@@ -73,6 +79,8 @@ def make_step_result(
         masked_fraction=known.masked_fraction,
         value_loss=known.value_loss,
         explained_variance=outcome.explained_variance,
+        seconds_update=known.seconds_update,
+        mfu=utilisation(known.flops, seconds_train, device, ranks),
     )
 
 

@@ -39,10 +39,16 @@ class BatchLog:
             len(self._batches),
         )
 
-    def again(self, count: int, may_lend: Callable[[int], bool]) -> Batch:
-        """The first rewound batch of `count` groups that may all be lent, or an empty one."""
+    def again(
+        self, count: int, may_lend: Callable[[int], bool], *, extended: bool = False
+    ) -> Batch:
+        """The first rewound batch of `count` groups that may all be lent, or an empty one.
+
+        With `extended`, one of more groups will do.
+        """
         for batch in self._batches[self._position :]:
-            if len(batch) == count and all(map(may_lend, batch)):
+            fits = len(batch) >= count if extended else len(batch) == count
+            if fits and all(map(may_lend, batch)):
                 return batch
         return ()
 

@@ -93,19 +93,24 @@ class Ledger:
         return sum(len(held.sequences) for held in self.leases.values())
 
     def select(
-        self, count: int, min_version: int | None, in_flight: Sequence[int] = ()
+        self,
+        count: int,
+        min_version: int | None,
+        in_flight: Sequence[int] = (),
+        *,
+        extended: bool = False,
     ) -> Selection:
         """The next `count` groups to lend (fewer if there are no more) and the stale ones.
 
         A group is stale when a token of it is older than `min_version`. A batch that was rewound
-        is lent as it was; else the sampling policy chooses, and leaves behind nothing that would
-        become stale, `in_flight` groups included (see `sampling.choose`). Nothing changes until
-        `drop` and `hold`.
+        is lent as it was, with `extended` one of more groups too; else the sampling policy
+        chooses, and leaves behind nothing that would become stale, `in_flight` groups included
+        (see `sampling.choose`). Nothing changes until `drop`, `hold` or `extend`.
         """
         floor = 0 if min_version is None else min_version
         stale = tuple(sorted(s for version, s in self._queue if 0 <= version < floor))
         waiting = {s for version, s in self._queue if not 0 <= version < floor}
-        chosen = self.batches.again(count, waiting.__contains__)
+        chosen = self.batches.again(count, waiting.__contains__, extended=extended)
         if chosen:
             return Selection(sequences=tuple(sorted(chosen, key=self._rank)), stale=stale)
         if self.sampling.policy is SamplingPolicy.FIFO:
@@ -124,6 +129,18 @@ class Ledger:
         """Lease available groups until they are committed, released or `deadline` passes."""
         self.leases[lease_id] = _Held(sequences=sequences, deadline=deadline)
         self._unqueue(set(sequences))
+
+    def extend(self, lease_id: str, sequences: tuple[int, ...]) -> tuple[int, ...]:
+        """Add available groups to a lease; returns all of it, in the order of a lease."""
+        joined = sorted([*self.held(lease_id), *sequences], key=self._rank)
+        self.leases[lease_id].sequences = tuple(joined)
+        self._unqueue(set(sequences))
+        return tuple(joined)
+
+    def renew(self, lease_id: str, deadline: float) -> None:
+        """Put off the end of a lease; raises `LeaseError` when it is not held."""
+        self.held(lease_id)
+        self.leases[lease_id].deadline = deadline
 
     def held(self, lease_id: str) -> tuple[int, ...]:
         """Groups of a lease; raises `LeaseError` when it is not held."""

@@ -233,3 +233,7 @@ class StepResult:
     value_loss: float = 0.0
     explained_variance: float = 0.0
     """Of the critic's values before the step: 1 is perfect, 0 as good as a constant."""
+    seconds_update: float = 0.0
+    """Forward, backward and optimizer; the rest of `seconds_train` prepares them."""
+    mfu: float | None = None
+    """Model FLOPs utilisation, 0 to 1; None on a device whose peak is not known."""

@@ -170,22 +170,48 @@ class ReplayStore:
         min_version: int | None = None,
         in_flight: Sequence[int] = (),
         partial: bool = False,
+        extended: bool = False,
     ) -> Lease | None:
         """Lend `count` available groups by the sampling policy, or None when there are fewer.
 
         Groups with a token older than `min_version` are dropped for good on the way and counted
         as stale. Whoever samples other than first in first out gives the weight versions at which
         groups `in_flight` started, so that none becomes stale in waiting. With `partial`, fewer
-        groups than `count` are lent too (but never none).
+        groups than `count` are lent too (but never none). With `extended`, a rewound batch that
+        was extended is lent as it was, with more groups than `count`.
         """
-        taken = self._take(count, min_version, in_flight, partial)
-        if not taken:
-            return None
-        groups = batches_to_groups([self._shelf.batch(sequence) for sequence in taken])
-        return Lease(lease_id=self._hold(taken), groups=tuple(groups))
+        taken = self._take(count, min_version, in_flight, partial=partial, extended=extended)
+        return self._lent(self._hold(taken), taken) if taken else None
+
+    def extend(
+        self,
+        lease_id: str,
+        count: int,
+        *,
+        min_version: int | None = None,
+        in_flight: Sequence[int] = (),
+    ) -> Lease | None:
+        """Lend `count` groups more under the same lease, to be committed with it.
+
+        Returns the whole lease in its order, or None, and then it stays as it was, when there are
+        fewer. Its time begins anew. Raises `LeaseError` when it is not held any more.
+        """
+        self._ledger.renew(lease_id, self._clock() + self._lease_seconds)
+        more = self._take(count, min_version, in_flight)
+        return self._lent(lease_id, self._ledger.extend(lease_id, more)) if more else None
+
+    def _lent(self, lease_id: str, sequences: tuple[int, ...]) -> Lease:
+        groups = batches_to_groups([self._shelf.batch(sequence) for sequence in sequences])
+        return Lease(lease_id=lease_id, groups=tuple(groups))
 
     def _take(
-        self, count: int, min_version: int | None, in_flight: Sequence[int], partial: bool
+        self,
+        count: int,
+        min_version: int | None,
+        in_flight: Sequence[int],
+        *,
+        partial: bool = False,
+        extended: bool = False,
     ) -> tuple[int, ...]:
         if count < 1:
             raise StoreError(f"lease of {count} groups, expected at least 1")
@@ -196,11 +222,11 @@ class ReplayStore:
         if min_version is not None or self._ledger.available < count:
             # Nobody waits for a buffer to fill, and no old group is left in it for a later step.
             self.seal()
-        selection = self._ledger.select(count, min_version, in_flight)
+        selection = self._ledger.select(count, min_version, in_flight, extended=extended)
         if selection.stale:
             self._history.dropped(selection.stale, DropReason.STALE)
             self._ledger.drop(selection.stale, DropReason.STALE)
-        enough = partial or len(selection.sequences) == count
+        enough = partial or len(selection.sequences) >= count
         return selection.sequences if enough else ()
 
     def _hold(self, sequences: tuple[int, ...]) -> str:

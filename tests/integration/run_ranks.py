@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from test_learner import make_group
+from groups import make_group
 
 from redline.learner.learner import Learner
 from redline.learner.meeting import Meeting
@@ -130,7 +130,7 @@ class Rank:
         assert (update is None) == (self.rank > 0)
         out = self.folder / f"{name}_{self.rank}"
         out.with_suffix(".json").write_text(
-            json.dumps([{**asdict(r), "seconds_train": 0} for r in results])
+            json.dumps([{**asdict(r), "seconds_train": 0, "seconds_update": 0} for r in results])
         )
         if update is not None:
             np.savez(

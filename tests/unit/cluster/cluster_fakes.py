@@ -95,8 +95,13 @@ class FakeStore:
 
     store: ReplayStore
 
-    async def lease(self, count, min_version, in_flight):
-        return self.store.lease(count, min_version=min_version, in_flight=in_flight)
+    async def lease(self, count, min_version, in_flight, *, extended=False):
+        return self.store.lease(
+            count, min_version=min_version, in_flight=in_flight, extended=extended
+        )
+
+    async def extend(self, lease_id, count, min_version, in_flight):
+        return self.store.extend(lease_id, count, min_version=min_version, in_flight=in_flight)
 
     async def commit(self, lease_id):
         self.store.commit(lease_id)
@@ -116,13 +121,15 @@ class FakeLearner:
     version: int = 0
     steps: int = 0
     trained: list[str] = field(default_factory=list)
+    batches: list[list[str]] = field(default_factory=list)
     seconds: float = 0.0
 
     async def train_step(self, groups):
         await asyncio.sleep(self.seconds)
         staleness = [self.version - group.oldest_version for group in groups]
         assert max(staleness) <= self.max_staleness, "a token was too old"
-        self.trained += [group.group_id for group in groups]
+        self.batches.append([group.group_id for group in groups])
+        self.trained += self.batches[-1]
         self.version += 1
         self.steps += 1
         return make_result(self.steps, self.version, groups, staleness)

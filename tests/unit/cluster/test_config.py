@@ -93,7 +93,22 @@ def test_a_file_without_a_name_is_called_after_itself(tmp_path):
             r"learner.loss.dual_clip=3.*learner.loss.kind",
         ),
         ("demo", ["rollout.sampling.temperature=0"], r"expected more than 0"),
-        ("demo", ["learner.micro_batch_tokens=100"], r"raise it to at least"),
+        (
+            "demo",
+            ["learner.micro_batch_tokens=100"],
+            r"learner.micro_batch_tokens=100 .*rollout.engine.max_model_len=1024.*raise it",
+        ),
+        (
+            "demo",
+            ["learner.deepspeed.offload_optimizer=true"],
+            r"learner.deepspeed.offload_optimizer=true.*learner.deepspeed.zero_stage=0",
+        ),
+        (
+            "demo",
+            ["learner.loss.no_signal=resample", "learner.loss.max_resampled=0"],
+            r"learner.loss.no_signal='resample'.*learner.loss.max_resampled=0",
+        ),
+        ("demo", ["learner.optimizer.schedule=linear"], r"schedule='linear': .* one of constant"),
         ("demo", ["tasks.edits_min=4", "tasks.edits_max=2"], r"above tasks.edits_max"),
         ("demo", ["eval.tasks=9999"], r"only 512 held-out tasks"),
         ("demo", ["name=../up"], r"must start with a letter or digit"),
@@ -154,6 +169,16 @@ def test_adapters_of_a_model_from_nothing_are_refused():
     with pytest.raises(UserError, match=r"sft\.lora\.rank=0, or model=FOLDER"):
         load_sft_config("demo_sft", ["sft.lora.rank=16"])
     assert load_sft_config("demo_sft", ["sft.lora.rank=16", "model=x"]).sft.lora.rank == 16
+
+
+def test_demonstrations_that_no_micro_batch_holds_are_refused():
+    overrides = ["sft.micro_batch_tokens=1024", "sft.context=2048"]
+    with pytest.raises(UserError, match=r"sft.micro_batch_tokens=1024 .* sft.context=2048"):
+        load_sft_config("demo_sft", overrides)
+
+
+def test_a_gradient_norm_without_bound_is_a_choice():
+    assert load_config("demo", ["learner.optimizer.max_grad_norm=0"])
 
 
 def test_a_grammar_without_the_package_that_knows_it_is_refused(monkeypatch):

@@ -16,11 +16,17 @@ from redline.cluster.controller import Controller, Plan
 from redline.cluster.credits import Credits
 from redline.cluster.errors import WorkFailed
 from redline.cluster.records import Position
+from redline.cluster.resampling import Resampling
 from redline.cluster.task_order import TaskOrder
 from redline.replay.cursor import Cursor
 from redline.replay.sampling import Sampling
 from redline.replay.settings import SamplingPolicy
 from redline.replay.store import ReplayStore
+
+
+def is_dull(group):
+    """Whether a group has no signal: every third has none."""
+    return int(group.group_id[1:]) % 3 == 0
 
 
 class Run:
@@ -38,6 +44,7 @@ class Run:
         tasks=5,
         slow=0.01,
         policy=SamplingPolicy.FIFO,
+        resampled=None,
     ):
         self.folder = Path(folder)
         self.store = ReplayStore(
@@ -69,6 +76,8 @@ class Run:
             order=order,
             todo=order.numbers(self.store.group_ids()),
             position=position,
+            resampling=resampled
+            and Resampling(limit=resampled, without_signal=lambda g: sum(map(is_dull, g))),
         )
 
     def _restore(self):
@@ -82,7 +91,7 @@ class Run:
         )
         lost = self.store.stats().committed - sum(r.last - r.first + 1 for r in start.committed)
         self.store.rewind(start)
-        return lost // self.per_step, position
+        return lost, position
 
     async def go(self, kill_after=None):
         await self.controller.replay(self.lost)
@@ -162,6 +171,55 @@ def test_killed_and_resumed_runs_lose_nothing(tmp_path_factory, seed, staleness,
     asked = sorted(int(name[1:]) for name in second.samplers.started)
     missing = [n for n in range(max(asked, default=-1) + 1) if f"g{n:08d}" not in sealed]
     assert asked == missing
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 1000),
+    staleness=st.integers(0, 2),
+    per_step=st.integers(1, 4),
+    limit=st.integers(1, 4),
+    policy=POLICIES,
+)
+def test_groups_without_signal_are_replaced_up_to_a_limit(
+    tmp_path_factory, seed, staleness, per_step, limit, policy
+):
+    run = Run(
+        tmp_path_factory.mktemp("run"),
+        seed=seed,
+        staleness=staleness,
+        per_step=per_step,
+        slow=0.002,
+        policy=policy,
+        resampled=limit,
+    )
+    asyncio.run(run.go())
+    assert run.learner.steps == 6
+    for batch, report in zip(run.learner.batches, run.observer.reports, strict=True):
+        dull = sum(int(name[1:]) % 3 == 0 for name in batch)
+        assert report.resampled_groups == len(batch) - per_step == min(dull, limit)
+    assert len(set(run.learner.trained)) == len(run.learner.trained)
+    stats = run.store.stats()
+    assert (stats.committed, stats.dropped_groups) == (len(run.learner.trained), 0)
+    assert run.samplers.most_running <= (staleness + 1) * per_step
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 1000), staleness=st.integers(0, 2), kill=st.floats(0.01, 0.1))
+def test_resampled_batches_are_trained_again_as_they_were(tmp_path_factory, seed, staleness, kill):
+    folder = tmp_path_factory.mktemp("run")
+    first = Run(folder, seed=seed, staleness=staleness, steps=8, every=3, slow=0.003, resampled=3)
+    asyncio.run(first.go(kill_after=kill))
+    first.kill()
+    second = Run(folder, seed=seed, staleness=staleness, steps=8, every=3, slow=0.003, resampled=3)
+    kept = second.learner.steps
+    asyncio.run(second.go())
+    lost = first.learner.batches[kept : kept + len(first.observer.reports) - kept]
+    assert second.learner.batches[: len(lost)] == lost
+    trained = [name for b in first.learner.batches[:kept] for name in b] + second.learner.trained
+    assert len(trained) == len(set(trained)) == second.store.stats().committed
+    assert second.store.stats().dropped_groups == 0
+    assert second.learner.steps == 8
 
 
 def test_a_failing_group_ends_the_run_with_its_error(tmp_path):

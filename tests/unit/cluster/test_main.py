@@ -244,6 +244,27 @@ def test_dry_run_prints_configuration_and_plan_and_starts_nothing(redline, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["learner.critic.kind=head"], ("learner.critic.kind", "learner.loss.estimator")),
+        (
+            ["learner.micro_batch_tokens=64"],
+            ("learner.micro_batch_tokens", "rollout.engine.max_model_len"),
+        ),
+        (
+            ["learner.deepspeed.offload_optimizer=true"],
+            ("learner.deepspeed.offload_optimizer", "learner.deepspeed.zero_stage"),
+        ),
+    ],
+)
+def test_dry_run_refuses_contradictions_with_both_names(redline, tmp_path, settings, named):
+    status, out, err = redline("train", "--config", "demo", *settings, "--dry-run")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert all(name in err for name in named)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_imports_no_engine_and_is_quick():
     code = (
         "import sys; from redline.cluster.main import run; run(['--help']);"

@@ -1,6 +1,7 @@
 """The small parts of a run: order of tasks, checkpoints, curves, resources, guardian, rows."""
 
 import asyncio
+import dataclasses
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.errors import UserError
 from redline.cluster.evaluating import Evaluation, spread
 from redline.cluster.live import sparkline
-from redline.cluster.metrics import Metrics, read_steps
+from redline.cluster.metrics import Metrics, curves_of, read_steps
 from redline.cluster.page import page
 from redline.cluster.pictures import draw_curves, moving_average
 from redline.cluster.progress import LineProgress, step_line
@@ -123,6 +124,16 @@ def test_tensorboard_reads_the_curves(tmp_path):
     assert {"perf/throughput", "staleness/max", "timing/weight_sync"} <= set(
         found.Tags()["scalars"]
     )
+
+
+def test_utilisation_is_a_curve_only_where_it_is_known():
+    plain = report()
+    assert "perf/mfu" not in curves_of(plain)
+    known = dataclasses.replace(plain, result=dataclasses.replace(plain.result, mfu=0.4))
+    assert curves_of(known)["perf/mfu"] == 0.4
+    curves = curves_of(dataclasses.replace(plain, sampled_tokens=26))
+    assert curves["perf/sampled_tokens_per_s"] == pytest.approx(20.0)
+    assert curves["timing/step"] == plain.seconds_total
 
 
 def test_phases_say_how_long_they_took(capfd):

@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from redline.learner.contradictions import refuse_contradictions
-from redline.learner.settings import CriticSettings, LearnerSettings, LossSettings
+from redline.learner.settings import (
+    CriticSettings,
+    DeepSpeedSettings,
+    LearnerSettings,
+    LossSettings,
+)
 
 HEAD = CriticSettings(kind="head")
 
@@ -45,6 +50,18 @@ def settings(critic=None, **loss):
             ("learner.loss.kl_estimator", "learner.loss.kl_in"),
         ),
         (LearnerSettings(ranks=2, num_gpus=0.5), ("learner.ranks", "learner.num_gpus")),
+        (
+            settings(HEAD, estimator="gae", no_signal="resample"),
+            ("learner.loss.no_signal", "learner.loss.estimator"),
+        ),
+        (
+            settings(no_signal="resample", max_resampled=0),
+            ("learner.loss.no_signal", "learner.loss.max_resampled"),
+        ),
+        (
+            LearnerSettings(deepspeed=DeepSpeedSettings(offload_optimizer=True)),
+            ("learner.deepspeed.offload_optimizer", "learner.deepspeed.zero_stage"),
+        ),
     ],
 )
 def test_both_settings_are_named(chosen, names):
@@ -64,6 +81,8 @@ def test_both_settings_are_named(chosen, names):
         settings(kind="gspo", mismatch_low=0.5, mismatch_high=2.0, mismatch_level="sequence"),
         settings(kind="cispo", old_policy="sampler", tis_cap=0.0),
         settings(dual_clip=3.0),
+        settings(no_signal="resample"),
+        LearnerSettings(deepspeed=DeepSpeedSettings(offload_optimizer=True, zero_stage=1)),
     ],
 )
 def test_what_goes_together_is_left_alone(chosen):
