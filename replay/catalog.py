@@ -140,6 +140,17 @@ def read_groups(path: str | PathLike[str]) -> Iterator[TrajectoryGroup]:
         yield from batches_to_groups([batch])
 
 
+def read_newest(path: str | PathLike[str], count: int) -> list[TrajectoryGroup]:
+    """The `count` newest groups of the store at `path`, the newest first."""
+    newest: list[TrajectoryGroup] = []
+    for file in reversed(_files(path)):
+        batches = [batch for _, batch in Segment(file).numbered()]
+        newest += reversed(batches_to_groups(batches))
+        if len(newest) >= count:
+            break
+    return newest[:count]
+
+
 def read_batches(path: str | PathLike[str]) -> Iterator[pa.RecordBatch]:
     """The same as Arrow record batches of `schema.SCHEMA`, memory-mapped, one per group."""
     return (batch for _, batch in read_numbered(path))
