@@ -48,6 +48,7 @@ OVERRIDES = [
     "learner.groups_per_step=64",
     "learner.loss.no_signal=keep",
     "max_staleness=7",
+    "replay.groups_per_segment=32",
     "checkpoint_every=20",
     "eval.tasks=0",
 ]

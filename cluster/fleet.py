@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from redline.actors.batching import BatchingSandboxClient
@@ -62,7 +61,7 @@ class Fleet(Rollouts):
 
 
 async def start_fleet(
-    cluster: Cluster, config: RunConfig, *, model: str, replay: Path, phase: Phase
+    cluster: Cluster, config: RunConfig, *, model: str, replay: str, phase: Phase
 ) -> Fleet:
     """Start all workers at once and wait for each; raises WorkFailed naming who failed.
 
@@ -157,13 +156,13 @@ def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, 
     }
 
 
-def _start_store(cluster: Cluster, config: RunConfig, path: Path) -> Any:
+def _start_store(cluster: Cluster, config: RunConfig, path: str) -> Any:
     return cluster.actor(
         ReplayActor,
         name="replay",
         num_cpus=0,
         concurrency=_CALLS_AT_ONCE,
-        arguments={"path": str(path.resolve()), "settings": config.replay},
+        arguments={"path": path, "settings": config.replay},
     )
 
 
