@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from redline.replay.cursor import Cursor
+from redline.replay.places import StorePath
 from redline.replay.records import TrajectoryGroup
 from redline.replay.sampling import Sampling
 from redline.replay.settings import ReplaySettings
@@ -18,10 +18,10 @@ class ReplayActor:
     All calls run on one event loop, so the store is never entered twice at once.
     """
 
-    def __init__(self, path: str | Path, settings: ReplaySettings | None = None) -> None:
+    def __init__(self, path: StorePath, settings: ReplaySettings | None = None) -> None:
         settings = settings or ReplaySettings()
         self._store = ReplayStore(
-            Path(path),
+            path,
             groups_per_segment=settings.groups_per_segment,
             lease_seconds=settings.lease_seconds,
             sampling=Sampling.of(settings),

@@ -54,6 +54,17 @@ class EngineSettings:
 
 
 @dataclass(kw_only=True)
+class SimulationSettings:
+    """Samplers without a model, which play recorded episodes again."""
+
+    source: str | None = None
+    """`builtin` for the recording in the package, or the run, store or Parquet export whose
+    episodes are played; null runs real engines."""
+    speed: float = 1.0
+    """How many times faster than recorded."""
+
+
+@dataclass(kw_only=True)
 class RolloutSettings:
     """The sampler fleet and its episodes."""
 
@@ -68,3 +79,4 @@ class RolloutSettings:
     """Largest accepted difference of probe log-probabilities after a weight push (float32)."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    simulation: SimulationSettings = field(default_factory=SimulationSettings)

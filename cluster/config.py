@@ -125,6 +125,11 @@ class RunConfig:
     deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
 
 
+def is_simulated(config: RunConfig) -> bool:
+    """Whether the run's samplers have no model."""
+    return config.rollout.simulation.source is not None
+
+
 @dataclass(kw_only=True)
 class SftConfig:
     """Everything that decides a supervised warm start on demonstrations."""

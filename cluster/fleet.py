@@ -3,20 +3,20 @@
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from redline.actors.batching import BatchingSandboxClient
 from redline.actors.replay_actor import ReplayActor
 from redline.actors.sampler import Sampler
 from redline.actors.sandbox_actor import SandboxActor
-from redline.cluster.config import RunConfig
+from redline.cluster.config import RunConfig, is_simulated
 from redline.cluster.errors import WorkFailed
 from redline.cluster.handles import RaySamplers, RaySandboxes, RayStore, answer
 from redline.cluster.isolation import RunIsolation
 from redline.cluster.launch import Cluster
 from redline.cluster.learner_handle import RayLearner, start_learner
 from redline.cluster.progress import Phase
+from redline.cluster.simulating import SimulatedSamplers, simulated_samplers
 from redline.sandbox.client import SandboxClient
 from redline.sandbox.settings import limits_of
 
@@ -49,7 +49,7 @@ class Sandboxes(Workers):
 class Rollouts(Workers):
     """The rollout side: samplers and the sandboxes behind them."""
 
-    samplers: RaySamplers
+    samplers: RaySamplers | SimulatedSamplers
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Fleet(Rollouts):
 
 
 async def start_fleet(
-    cluster: Cluster, config: RunConfig, *, model: str, replay: Path, phase: Phase
+    cluster: Cluster, config: RunConfig, *, model: str, replay: str, phase: Phase
 ) -> Fleet:
     """Start all workers at once and wait for each; raises WorkFailed naming who failed.
 
@@ -71,7 +71,11 @@ async def start_fleet(
     learner = _make_learner(cluster, config, model)
     store = _start_store(cluster, config, replay)
     sandboxes = _start_sandboxes(cluster, config)
-    samplers = _start_samplers(cluster, config, model, list(sandboxes.values()), version=None)
+    samplers = (
+        {}
+        if is_simulated(config)
+        else _start_samplers(cluster, config, model, list(sandboxes.values()), version=None)
+    )
     others = {**samplers, **sandboxes}
     starts = {name: handle.start.remote() for name, handle in others.items()}
     starts |= {
@@ -80,7 +84,7 @@ async def start_fleet(
     }
     ready = await _all_ready(starts, config.deadlines.start, phase)
     return Fleet(
-        samplers=RaySamplers(samplers, store),
+        samplers=RaySamplers(samplers, store) if samplers else _simulated(config, store),
         isolation=RunIsolation.of([ready[name] for name in sandboxes]),
         store=RayStore(store, keep_committed=config.replay.keep_committed),
         learner=RayLearner(learner, config.deadlines),
@@ -118,6 +122,12 @@ async def start_sandboxes_only(
     )
 
 
+def _simulated(config: RunConfig, store: Any) -> SimulatedSamplers:
+    return simulated_samplers(
+        config, lambda group: answer("replay store", store.append.remote(group))
+    )
+
+
 def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, Any]:
     """The ranks of the learner by name, rank 0 first."""
     from redline.learner.learner import Learner
@@ -146,13 +156,13 @@ def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, 
     }
 
 
-def _start_store(cluster: Cluster, config: RunConfig, path: Path) -> Any:
+def _start_store(cluster: Cluster, config: RunConfig, path: str) -> Any:
     return cluster.actor(
         ReplayActor,
         name="replay",
         num_cpus=0,
         concurrency=_CALLS_AT_ONCE,
-        arguments={"path": str(path.resolve()), "settings": config.replay},
+        arguments={"path": path, "settings": config.replay},
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from redline.cluster.config import RunConfig
+from redline.cluster.config import RunConfig, is_simulated
 from redline.cluster.errors import UserError
 
 _ENGINE_GIB = 1.6
@@ -47,7 +47,7 @@ def needs_of(config: RunConfig) -> list[Need]:
         ),
         Need(
             kind="sampler",
-            count=rollout.samplers,
+            count=0 if is_simulated(config) else rollout.samplers,
             num_cpus=rollout.num_cpus,
             num_gpus=rollout.num_gpus,
         ),
@@ -88,7 +88,8 @@ def local_cpus(config: RunConfig) -> int:
 
 def _check_memory(config: RunConfig) -> None:
     """CPU engines and learners share this machine's memory; GPU ones are checked by the engine."""
-    engines = config.rollout.samplers if config.rollout.num_gpus == 0 else 0
+    on_cpu = config.rollout.num_gpus == 0 and not is_simulated(config)
+    engines = config.rollout.samplers if on_cpu else 0
     learners = config.learner.ranks if config.learner.num_gpus == 0 else 0
     cache = config.rollout.engine.kv_cache_gib
     needed = engines * (cache + _ENGINE_GIB) + learners * _LEARNER_GIB

@@ -12,7 +12,7 @@ from redline.cluster.load import load_config
 _FROZEN = (
     "seed", "model", "max_staleness", "tasks.", "prompt.", "rollout.group_size",
     "learner.groups_per_step", "learner.dtype", "learner.lora.",
-    "learner.deepspeed.", "learner.critic.kind",
+    "learner.deepspeed.", "learner.critic.kind", "replay.root",
 )  # fmt: skip
 """Keys whose change would make stored groups or checkpoints mean something else."""
 

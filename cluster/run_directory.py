@@ -4,7 +4,7 @@ runs/<name>/config.yaml          the resolved configuration
 runs/<name>/isolation.json       tier of every sandbox of the last attempt, and the weakest
 runs/<name>/logs/attempt_N/      one file per worker and attempt
 runs/<name>/metrics/             TensorBoard
-runs/<name>/replay/              the trajectory store
+runs/<name>/replay/              the trajectory store, unless `replay.root` puts it elsewhere
 runs/<name>/checkpoints/         step_N/ and latest
 runs/<name>/tasks/               generated tasks
 runs/<name>/result.json          written at the end
@@ -20,6 +20,7 @@ from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.files import write_atomically
 from redline.cluster.load import to_yaml
+from redline.cluster.store_place import store_location
 
 
 class RunDirectory:
@@ -30,15 +31,18 @@ class RunDirectory:
     nothing behind. A worker that failed leaves its logs.
     """
 
-    def __init__(self, path: Path, *, made: list[Path], lock: IO[str]) -> None:
-        """`made` are the folders that this attempt created; empty for a resumed run."""
+    def __init__(self, path: Path, *, replay: str, made: list[Path], lock: IO[str]) -> None:
+        """`made` are the folders that this attempt created; empty for a resumed run.
+
+        `replay` is where the store lies.
+        """
         self.path = path
         self._lock = lock
         self._made = made
         self._kept = not made
         self.logs = _next_attempt(path / "logs")
         self.metrics = path / "metrics"
-        self.replay = path / "replay"
+        self.replay = replay
         self.checkpoints = path / "checkpoints"
         self.tasks = path / "tasks"
         self.isolation = path / "isolation.json"
@@ -60,7 +64,7 @@ class RunDirectory:
             path.mkdir(parents=True)
             lock = _lock(path)
             write_atomically(path / "config.yaml", to_yaml(config))
-            return RunDirectory(path, made=made, lock=lock)
+            return RunDirectory(path, replay=store_location(config), made=made, lock=lock)
         except OSError as error:
             _remove_empty(path, made)
             raise UserError(
@@ -77,7 +81,7 @@ class RunDirectory:
         try:
             lock = _lock(path)
             write_atomically(path / "config.yaml", to_yaml(config))
-            return RunDirectory(path, made=[], lock=lock)
+            return RunDirectory(path, replay=store_location(config), made=[], lock=lock)
         except OSError as error:
             raise UserError(f"cannot write the run directory {path}: {error.strerror}") from error
 

@@ -26,7 +26,9 @@ from redline.cluster.resampling import Resampling
 from redline.cluster.resources import check_local
 from redline.cluster.result import RunSummary, write_result
 from redline.cluster.run_directory import RunDirectory
+from redline.cluster.simulating import read_recording
 from redline.cluster.stopping import StopSwitch, run_until_stopped
+from redline.cluster.store_place import check_store
 from redline.cluster.task_order import TaskOrder
 from redline.cluster.task_supply import TaskSupply, check_task_files, supply_tasks
 from redline.learner.learner import Learner
@@ -48,6 +50,8 @@ def run_training(config: RunConfig, *, resume: bool) -> dict[str, Any]:
     check_learner(config, model)
     check_task_files(config.tasks)
     check_local(config)
+    read_recording(config)
+    check_store(config, resume=resume)
     with (
         RunDirectory.reopen(config) if resume else RunDirectory.create(config) as directory,
         open_progress(f"run {config.name}") as progress,

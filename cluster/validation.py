@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from redline.actors.settings import RolloutSettings
-from redline.cluster.config import RunConfig, SftConfig, TaskSettings
+from redline.cluster.config import RunConfig, SftConfig, TaskSettings, is_simulated
 from redline.cluster.errors import UserError
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS, SCHEDULES
@@ -61,8 +61,8 @@ _AT_LEAST_ONE = frozenset({
 _POSITIVE = frozenset({
     "learner.optimizer.learning_rate", "learner.optimizer.eps", "learner.critic.learning_rate",
     "learner.critic.max_grad_norm", "rollout.sampling.temperature",
-    "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "sandbox.cpu_seconds",
-    "sandbox.wall_seconds", "sft.epochs", "sft.optimizer.learning_rate",
+    "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "rollout.simulation.speed",
+    "sandbox.cpu_seconds", "sandbox.wall_seconds", "sft.epochs", "sft.optimizer.learning_rate",
 })  # fmt: skip
 
 _SHARES = frozenset({
@@ -198,6 +198,11 @@ def _check_learner(config: RunConfig) -> None:
 
 
 def _check_evaluation(config: RunConfig) -> None:
+    _require(
+        config.eval.tasks == 0 or not is_simulated(config),
+        f"eval.tasks={config.eval.tasks} cannot be evaluated by the simulated samplers of "
+        f"rollout.simulation.source={config.rollout.simulation.source!r}: set eval.tasks=0",
+    )
     if config.tasks.heldout_file is not None:
         return
     available = config.tasks.heldout_count + config.tasks.heldout_family_count

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +18,7 @@ from redline.replay.errors import SegmentError, StoreError
 from redline.replay.history import read_ledger
 from redline.replay.ledger import Ledger
 from redline.replay.manifest import find_lost, read_manifest
+from redline.replay.places import Place, StorePath, place_of
 from redline.replay.records import Trajectory, TrajectoryGroup, TrajectoryStatus
 from redline.replay.segment import Segment, list_segments
 
@@ -100,13 +99,13 @@ class Catalog:
         return sum(group.state is state for group in self.groups)
 
 
-def read_catalog(path: str | PathLike[str]) -> Catalog:
+def read_catalog(path: StorePath) -> Catalog:
     """List the store at `path`; corrupt segments become problems, not errors.
 
     Raises `StoreError` when there is no store, `SchemaVersionError` for another version's, and
     `JournalError` when its journal is damaged in the middle.
     """
-    root = Path(path)
+    root = place_of(path)
     store_id = identity.read_store_id(root)
     ledger = read_ledger(root)
     directory = root / identity.SEGMENTS
@@ -134,18 +133,29 @@ def read_catalog(path: str | PathLike[str]) -> Catalog:
     )
 
 
-def read_groups(path: str | PathLike[str]) -> Iterator[TrajectoryGroup]:
+def read_groups(path: StorePath) -> Iterator[TrajectoryGroup]:
     """All groups of the store at `path`, oldest first; raises `SegmentError` for a corrupt one."""
     for batch in read_batches(path):
         yield from batches_to_groups([batch])
 
 
-def read_batches(path: str | PathLike[str]) -> Iterator[pa.RecordBatch]:
+def read_newest(path: StorePath, count: int) -> list[TrajectoryGroup]:
+    """The `count` newest groups of the store at `path`, the newest first."""
+    newest: list[TrajectoryGroup] = []
+    for file in reversed(_files(path)):
+        batches = [batch for _, batch in Segment(file).numbered()]
+        newest += reversed(batches_to_groups(batches))
+        if len(newest) >= count:
+            break
+    return newest[:count]
+
+
+def read_batches(path: StorePath) -> Iterator[pa.RecordBatch]:
     """The same as Arrow record batches of `schema.SCHEMA`, memory-mapped, one per group."""
     return (batch for _, batch in read_numbered(path))
 
 
-def read_numbered(path: str | PathLike[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+def read_numbered(path: StorePath) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The same with the sequence number of each group."""
     for file in _files(path):
         yield from Segment(file).numbered()
@@ -158,18 +168,18 @@ def group_state(sequence: int, ledger: Ledger) -> GroupState:
     return GroupState.DROPPED if ledger.is_done(sequence) else GroupState.WAITING
 
 
-def find_group(path: str | PathLike[str], group_id: str) -> TrajectoryGroup:
+def find_group(path: StorePath, group_id: str) -> TrajectoryGroup:
     """One group; raises `StoreError` naming the newest ids when there is none of this id."""
     return batches_to_groups([_find(path, "group_id", group_id)])[0]
 
 
-def find_trajectory(path: str | PathLike[str], trajectory_id: str) -> Trajectory:
+def find_trajectory(path: StorePath, trajectory_id: str) -> Trajectory:
     """One trajectory; raises `StoreError` naming the newest ids when there is none of this id."""
     group = batches_to_groups([_find(path, "trajectory_id", trajectory_id)])[0]
     return next(t for t in group.trajectories if t.trajectory_id == trajectory_id)
 
 
-def newest_trajectory(path: str | PathLike[str]) -> Trajectory:
+def newest_trajectory(path: StorePath) -> Trajectory:
     """One worth looking at: of the newest group, a solved one if any, with the most turns.
 
     Raises `StoreError` when the store has no sealed group.
@@ -180,12 +190,12 @@ def newest_trajectory(path: str | PathLike[str]) -> Trajectory:
     raise StoreError(f"{path}: no sealed groups yet")
 
 
-def _files(path: str | PathLike[str]) -> list[Path]:
-    identity.read_store_id(Path(path))
-    return list_segments(Path(path) / identity.SEGMENTS)
+def _files(path: StorePath) -> list[Place]:
+    identity.read_store_id(place_of(path))
+    return list_segments(place_of(path) / identity.SEGMENTS)
 
 
-def _find(path: str | PathLike[str], column: str, value: str) -> pa.RecordBatch:
+def _find(path: StorePath, column: str, value: str) -> pa.RecordBatch:
     """The group's batch in which `column` has `value`, looked for from the newest on."""
     newest: list[str] = []
     for file in reversed(_files(path)):

@@ -11,6 +11,7 @@ from redline.replay import identity
 from redline.replay.catalog import group_state, read_batches, read_numbered
 from redline.replay.files import TEMPORARY_SUFFIX
 from redline.replay.history import read_ledger
+from redline.replay.places import StorePath, place_of
 from redline.replay.schema import SCHEMA
 from redline.replay.tables import ROWS, SCHEMAS, TableName, group_rows
 
@@ -18,7 +19,7 @@ _ROW_GROUP = 128  # batches
 
 
 def export_parquet(
-    store: str | PathLike[str], output: str | PathLike[str], table: TableName | None = None
+    store: StorePath, output: str | PathLike[str], table: TableName | None = None
 ) -> int:
     """Write all trajectories of `store` to `output`, oldest first; returns the number of rows.
 
@@ -26,7 +27,7 @@ def export_parquet(
     of one flat `table`; compressed with zstd. The file appears whole or not at all. Raises
     `StoreError` when there is no store, `SegmentError` when a segment is corrupt.
     """
-    identity.read_store_id(Path(store))
+    identity.read_store_id(place_of(store))
     target = Path(output)
     temporary = target.with_name(f"{target.name}{TEMPORARY_SUFFIX}")
     schema = SCHEMA if table is None else SCHEMAS[table]
@@ -43,9 +44,9 @@ def export_parquet(
     return rows
 
 
-def table_batches(store: str | PathLike[str], table: TableName) -> Iterator[pa.RecordBatch]:
+def table_batches(store: StorePath, table: TableName) -> Iterator[pa.RecordBatch]:
     """Rows of one flat table of the store at `store`, a batch for each group, oldest first."""
-    ledger = read_ledger(Path(store))
+    ledger = read_ledger(place_of(store))
     for sequence, batch in read_numbered(store):
         if table is TableName.GROUPS:
             yield group_rows(sequence, group_state(sequence, ledger), batch)
@@ -53,7 +54,7 @@ def table_batches(store: str | PathLike[str], table: TableName) -> Iterator[pa.R
             yield ROWS[table](batch)
 
 
-def _parts(store: str | PathLike[str], table: TableName | None) -> Iterator[list[pa.RecordBatch]]:
+def _parts(store: StorePath, table: TableName | None) -> Iterator[list[pa.RecordBatch]]:
     """Batches that make one row group each."""
     batches = read_batches(store) if table is None else table_batches(store, table)
     part: list[pa.RecordBatch] = []

@@ -1,16 +1,24 @@
 """Writing files so that a crash leaves either the old state or the new one, never a half."""
 
 import os
-from pathlib import Path
+
+import pyarrow as pa
+
+from redline.replay.object_path import ObjectPath
+from redline.replay.places import Place
 
 TEMPORARY_SUFFIX = ".tmp"
 
 
-def write_atomically(path: Path, data: bytes | memoryview) -> None:
+def write_atomically(path: Place, data: bytes | memoryview) -> None:
     """Write `data` to a temporary name, fsync it, rename it to `path`, and fsync the directory.
 
-    After an OSError (a full disk, say) `path` is untouched and nothing temporary is left.
+    In a bucket, put it. After an OSError (a full disk, say) `path` is untouched and nothing
+    temporary is left; in a bucket it may be there all the same.
     """
+    if isinstance(path, ObjectPath):
+        path.write_whole(data)
+        return
     temporary = path.with_name(f"{path.name}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("wb", buffering=0) as file:
@@ -30,8 +38,17 @@ def write_fully(descriptor: int, data: bytes | memoryview) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory (renames, removals) durable."""
+def map_file(path: Place) -> pa.NativeFile:
+    """All bytes of a file, memory-mapped; in a bucket, read at once."""
+    if isinstance(path, ObjectPath):
+        return pa.BufferReader(path.read_buffer())
+    return pa.memory_map(str(path))
+
+
+def sync_directory(path: Place) -> None:
+    """Make the names in a directory (renames, removals) durable; in a bucket they are."""
+    if isinstance(path, ObjectPath):
+        return
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

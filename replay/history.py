@@ -7,15 +7,14 @@ because their ids must still be refused. Opening a long journal shortens it to o
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from redline.replay import identity
 from redline.replay.cursor import Cursor
 from redline.replay.errors import JournalError
-from redline.replay.files import write_atomically
-from redline.replay.journal import Journal, encode_line, read_journal
+from redline.replay.journal import open_journal, read_entries
 from redline.replay.ledger import GroupEntry, Ledger
+from redline.replay.places import Place
 from redline.replay.records import DropReason
 from redline.replay.sequences import SequenceSet
 
@@ -24,7 +23,7 @@ _REMEMBERED_LEASES = 256
 _KEPT_BATCHES = 512
 
 
-def apply_entry(entry: dict[str, Any], ledger: Ledger, path: Path) -> None:
+def apply_entry(entry: dict[str, Any], ledger: Ledger, path: Place) -> None:
     """Apply one line of `journal.log`; raises `JournalError` naming `path` if it is unknown."""
     match entry:
         case {"op": "commit", "ranges": ranges}:
@@ -51,16 +50,16 @@ def retired_groups(entries: Iterable[dict[str, Any]]) -> Iterator[GroupEntry]:
             )
 
 
-def read_ledger(path: Path) -> Ledger:
+def read_ledger(path: Place) -> Ledger:
     """What the journals of the store at `path` tell, without writing or locking anything.
 
     Its groups have no entries yet. Raises `JournalError` as opening the store would.
     """
     ledger = Ledger()
-    for entry in retired_groups(read_journal(path / identity.RETIRED)[0]):
+    for entry in retired_groups(read_entries(path / identity.RETIRED)):
         ledger.retire(entry)
     journal = path / identity.JOURNAL
-    for line in read_journal(journal)[0]:
+    for line in read_entries(journal):
         apply_entry(line, ledger, journal)
     return ledger
 
@@ -68,11 +67,12 @@ def read_ledger(path: Path) -> Ledger:
 class History:
     """Journals of one store."""
 
-    def __init__(self, path: Path, store_id: str) -> None:
+    def __init__(self, path: Place, store_id: str) -> None:
         """Open both journals; raises `JournalError` when one is damaged in the middle."""
         self._store_id = store_id
-        self._journal = Journal(path / identity.JOURNAL)
-        self._retired = Journal(path / identity.RETIRED)
+        self._path = path / identity.JOURNAL
+        self._journal = open_journal(self._path)
+        self._retired = open_journal(path / identity.RETIRED)
         self._committed_leases: OrderedDict[str, None] = OrderedDict()
 
     def retired_groups(self) -> Iterator[GroupEntry]:
@@ -82,7 +82,7 @@ class History:
     def replay(self, ledger: Ledger) -> None:
         """Bring an empty ledger to the state that the journal tells."""
         for entry in self._journal.entries:
-            apply_entry(entry, ledger, self._journal.path)
+            apply_entry(entry, ledger, self._path)
             if entry["op"] == "commit":
                 self._remember(entry["lease"])
             elif entry["op"] == "rewind":
@@ -126,10 +126,7 @@ class History:
             self._committed_leases.popitem(last=False)
 
     def _shorten(self, ledger: Ledger) -> None:
-        path = self._journal.path
-        self._journal.close()
         fields = asdict(ledger.cursor(self._store_id))
         batches = [SequenceSet.of(b).ranges() for b in ledger.batches.newest(_KEPT_BATCHES)]
         line = {"op": "rewind", "cursor": fields, "batches": batches}
-        write_atomically(path, encode_line(line))
-        self._journal = Journal(path)
+        self._journal.rewrite([line])

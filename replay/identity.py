@@ -1,4 +1,9 @@
-"""What a directory must hold to be a store: its identity file and the lock of its one writer."""
+"""What a place must hold to be a store: its identity file, and who its one writer is.
+
+A folder is locked by its writer. In a bucket nobody can be locked out: there, the newest writer
+takes over, and an older one is refused when it next writes. A run that hangs somewhere can so be
+resumed elsewhere.
+"""
 
 import fcntl
 import json
@@ -8,6 +13,8 @@ from pathlib import Path
 
 from redline.replay.errors import SchemaVersionError, StoreError
 from redline.replay.files import write_atomically
+from redline.replay.object_path import ObjectPath
+from redline.replay.places import Place
 from redline.replay.schema import SCHEMA_VERSION
 
 IDENTITY_FILE = "store.json"
@@ -16,19 +23,20 @@ SEGMENTS = "segments"
 JOURNAL = "journal.log"
 RETIRED = "retired.log"
 MANIFEST = "manifest.log"
+WRITERS = "writers"
 
 
-def read_store_id(path: Path) -> str:
-    """Identity of the store at `path`.
+def find_store_id(path: Place) -> str | None:
+    """Identity of the store at `path`; None when there is none.
 
-    Raises `StoreError` when there is none, `SchemaVersionError` when another version made it.
+    Raises `SchemaVersionError` when another version made it, `StoreError` for a damaged one.
     """
     file = path / IDENTITY_FILE
     try:
         fields = json.loads(file.read_text())
         version, store_id = fields["schema_version"], fields["store_id"]
-    except FileNotFoundError:
-        raise StoreError(f"{path}: not a replay store (it has no {IDENTITY_FILE})") from None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{file}: not the identity of a store ({error!r})") from error
     if version != SCHEMA_VERSION:
@@ -39,7 +47,15 @@ def read_store_id(path: Path) -> str:
     return store_id
 
 
-def create_or_read(path: Path) -> str:
+def read_store_id(path: Place) -> str:
+    """The same; raises `StoreError` when there is none."""
+    store_id = find_store_id(path)
+    if store_id is None:
+        raise StoreError(f"{path}: not a replay store (it has no {IDENTITY_FILE})")
+    return store_id
+
+
+def create_or_read(path: Place) -> str:
     """Identity of the store at `path`, which is made when the directory is empty or missing."""
     (path / SEGMENTS).mkdir(parents=True, exist_ok=True)
     file = path / IDENTITY_FILE
@@ -47,6 +63,39 @@ def create_or_read(path: Path) -> str:
         identity = {"schema_version": SCHEMA_VERSION, "store_id": secrets.token_hex(8)}
         write_atomically(file, json.dumps(identity).encode() + b"\n")
     return read_store_id(path)
+
+
+def take_writing(path: Place) -> "WriterLock | WriterClaim":
+    """Become the writer of the store at `path`; raises `StoreError` when a folder has one."""
+    return WriterClaim(path) if isinstance(path, ObjectPath) else WriterLock(path)
+
+
+class WriterClaim:
+    """The word of a writer in a bucket that it is the newest."""
+
+    def __init__(self, path: ObjectPath) -> None:
+        """Become the newest writer."""
+        self._path = path
+        self._folder = path / WRITERS
+        self._folder.mkdir()
+        older = sorted(self._folder.glob("*.writer"))
+        number = int(older[-1].name.partition("-")[0]) + 1 if older else 0
+        self._claim = self._folder / f"{number:010d}-{secrets.token_hex(4)}.writer"
+        self._claim.write_whole(f"{os.getpid()}\n".encode())
+        for claim in older:
+            claim.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Raise `StoreError` when a newer writer has taken over; asked before every write."""
+        newest = max(self._folder.glob("*.writer"), default=None)
+        if newest is None or newest.name != self._claim.name:
+            raise StoreError(
+                f"{self._path}: another process writes to this store since; this one stops, so "
+                "that no group is trained on twice"
+            )
+
+    def release(self) -> None:
+        """Nothing to do: the next writer takes over in any case."""
 
 
 class WriterLock:
@@ -68,6 +117,9 @@ class WriterLock:
             ) from None
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def check(self) -> None:
+        """Nothing to do: nobody else can have taken over."""
 
     def release(self) -> None:
         """Let the next writer in."""

@@ -1,27 +1,24 @@
 """An append-only file of JSON lines, each durable before its append returns.
 
-A line is `<crc32 of the rest, 8 hex digits> <json>`. A crash in the middle of an append leaves a
+The lines are those of `journal_lines.py`. A crash in the middle of an append leaves a
 torn last line, which opening cuts off: its append never returned, so nobody relied on it. Damage
-anywhere else means that a promise was broken by the disk, and is refused.
+anywhere else means that a promise was broken by the disk, and is refused. In a bucket the entries
+are objects instead (`object_journal.py`).
 """
 
-import json
 import logging
 import os
-import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from redline.replay.errors import JournalError
-from redline.replay.files import sync_directory, write_fully
+from redline.replay.files import sync_directory, write_atomically, write_fully
+from redline.replay.journal_lines import decode_line, encode_line
+from redline.replay.object_journal import ObjectJournal, read_object_journal
+from redline.replay.object_path import ObjectPath
+from redline.replay.places import Place
 
 _log = logging.getLogger(__name__)
-
-
-def encode_line(entry: dict[str, Any]) -> bytes:
-    """One journal line, its newline included."""
-    text = json.dumps(entry, separators=(",", ":")).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
 def read_journal(path: Path) -> tuple[list[dict[str, Any]], int]:
@@ -35,21 +32,63 @@ def read_journal(path: Path) -> tuple[list[dict[str, Any]], int]:
     entries: list[dict[str, Any]] = []
     good = 0
     for number, line in enumerate(lines[:-1], 1):
-        text = line[9:]
-        if line[:9] != b"%08x " % zlib.crc32(text):
+        entry = decode_line(line)
+        if entry is None:
             if number == len(lines) - 1 or not any(lines[number:]):
                 break
             raise JournalError(
                 f"{path}, line {number}: checksum does not match its {len(line)} bytes; move the "
                 "file away and resume from a checkpoint, whose cursor holds the same state"
             )
-        entries.append(json.loads(text))
+        entries.append(entry)
         good += len(line) + 1
     return entries, good
 
 
+class OpenJournal(Protocol):
+    """A journal open for appending, wherever it lies."""
+
+    entries: list[dict[str, Any]]
+    """What it held when it was opened."""
+
+    def append(self, entry: dict[str, Any]) -> None:
+        """Append one entry durably."""
+
+    def rewrite(self, entries: list[dict[str, Any]]) -> None:
+        """Let these entries stand for all that were appended so far."""
+
+    def close(self) -> None:
+        """End the use of it."""
+
+
+def read_entries(place: Place) -> list[dict[str, Any]]:
+    """The entries of a journal, wherever it lies; raises `JournalError` when it is damaged."""
+    if isinstance(place, ObjectPath):
+        return read_object_journal(place)
+    return read_journal(place)[0]
+
+
+def open_journal(place: Place, *, durable: bool = True) -> OpenJournal:
+    """Open or create a journal, wherever it lies; `durable` as for `Journal`.
+
+    Raises `JournalError` for damage before the last entry.
+    """
+    if isinstance(place, ObjectPath):
+        return ObjectJournal(place)
+    return Journal(place, durable=durable)
+
+
+def set_journal_aside(place: Place, suffix: str) -> None:
+    """Make room for a new journal: a file gets `suffix`, objects are deleted."""
+    if isinstance(place, Path):
+        place.replace(place.with_name(place.name + suffix))
+        return
+    for entry in place.glob("*"):
+        entry.unlink()
+
+
 class Journal:
-    """A journal open for appending."""
+    """A journal open for appending, in one file."""
 
     def __init__(self, path: Path, *, durable: bool = True) -> None:
         """Open or create the file and cut off a torn last line.
@@ -60,6 +99,10 @@ class Journal:
         """
         self.path = path
         self._durable = durable
+        self._open()
+
+    def _open(self) -> None:
+        path = self.path
         self.entries, self._end = read_journal(path)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         torn = os.fstat(self._descriptor).st_size - self._end
@@ -83,6 +126,12 @@ class Journal:
             os.ftruncate(self._descriptor, self._end)
             raise
         self._end += len(line)
+
+    def rewrite(self, entries: list[dict[str, Any]]) -> None:
+        """Let these entries stand for all that were appended so far."""
+        self.close()
+        write_atomically(self.path, b"".join(encode_line(entry) for entry in entries))
+        self._open()
 
     def _sync(self) -> None:
         if self._durable:

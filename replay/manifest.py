@@ -9,12 +9,11 @@ gone.
 import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
 
 from redline.replay import identity
 from redline.replay.errors import JournalError
-from redline.replay.files import write_atomically
-from redline.replay.journal import Journal, encode_line, read_journal
+from redline.replay.journal import open_journal, read_entries, set_journal_aside
+from redline.replay.places import Place
 from redline.replay.segment import CORRUPT_SUFFIX, SegmentName, list_segments
 from redline.replay.sequences import SequenceSet
 
@@ -45,10 +44,10 @@ class LostSegment:
         return f"{self.file}: {self.state}; lost groups number {self.first} to {last}, ids unknown"
 
 
-def read_manifest(path: Path) -> dict[str, tuple[str, ...]]:
+def read_manifest(path: Place) -> dict[str, tuple[str, ...]]:
     """Group ids by segment name of the store at `path`; empty when there is no sound manifest."""
     try:
-        lines, _ = read_journal(path / identity.MANIFEST)
+        lines = read_entries(path / identity.MANIFEST)
     except JournalError as error:
         _log.warning("%s; the manifest is made again from the segments", error)
         return {}
@@ -56,7 +55,7 @@ def read_manifest(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def find_lost(
-    path: Path,
+    path: Place,
     manifest: Mapping[str, tuple[str, ...]],
     retired: SequenceSet,
     *,
@@ -101,22 +100,25 @@ def find_lost(
 class Manifest:
     """The manifest of a store that is open for writing."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         """Read what is there; a damaged file is put aside and begun again."""
         self._file = path / identity.MANIFEST
         self.segments = read_manifest(path)
         try:
-            self._journal = Journal(self._file, durable=False)
+            self._journal = open_journal(self._file, durable=False)
         except JournalError:
-            self._file.replace(self._file.with_name(self._file.name + CORRUPT_SUFFIX))
-            self._journal = Journal(self._file, durable=False)
+            set_journal_aside(self._file, CORRUPT_SUFFIX)
+            self._journal = open_journal(self._file, durable=False)
 
     def add(self, file: str, group_ids: Sequence[str]) -> None:
         """Keep the groups of a segment, unless they are kept already."""
         if file in self.segments:
             return
         self.segments[file] = tuple(group_ids)
-        self._journal.append({"file": file, "group_ids": list(group_ids)})
+        try:
+            self._journal.append({"file": file, "group_ids": list(group_ids)})
+        except OSError as error:
+            _log.warning("%s: %s; it is made again from the segments", self._file, error)
 
     def forget(self, retired: SequenceSet) -> None:
         """Shorten a long file by the segments of retired groups."""
@@ -127,10 +129,8 @@ class Manifest:
             for file, ids in self.segments.items()
             if (name := SegmentName.parse(file)) is None or name.first not in retired
         }
-        self._journal.close()
         lines = [{"file": file, "group_ids": ids} for file, ids in self.segments.items()]
-        write_atomically(self._file, b"".join(encode_line(line) for line in lines))
-        self._journal = Journal(self._file, durable=False)
+        self._journal.rewrite(lines)
 
     @property
     def stop(self) -> int:

@@ -129,6 +129,40 @@ class TrajectoryGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EpisodeSoFar:
+    """An episode that has not ended: its turns, and the state that waits for an action."""
+
+    trajectory: Trajectory
+    """Of status ABORTED, for nobody may train on it as it is; with at least one turn."""
+    next_state: Int32  # (s,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PartialGroup:
+    """A group that was being sampled; episodes without a turn are in neither of its parts."""
+
+    group_id: str
+    task_id: str
+    ended: tuple[Trajectory, ...]
+    running: tuple[EpisodeSoFar, ...]
+
+    @property
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """All episodes that have a turn, in sample order."""
+        every = (*self.ended, *(episode.trajectory for episode in self.running))
+        return tuple(sorted(every, key=lambda t: t.sample_index))
+
+    @property
+    def versions(self) -> tuple[int, int] | None:
+        """Lowest and highest weight version that sampled any token; None when there is none."""
+        turns = [turn for t in self.trajectories for turn in t.turns]
+        found = [turn.weight_versions for turn in turns if len(turn.weight_versions)]
+        if not found:
+            return None
+        return int(min(v.min() for v in found)), int(max(v.max() for v in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingSample:
     """One trajectory as the learner sees it."""
 

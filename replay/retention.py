@@ -1,22 +1,21 @@
 """Which segments may be deleted, so that a long run does not fill its disk."""
 
-from pathlib import Path
-
 from redline.replay.cursor import Cursor
 from redline.replay.ledger import GroupEntry, Ledger
+from redline.replay.places import Place
 from redline.replay.shelf import Shelf
 
 
 def choose(
     shelf: Shelf, ledger: Ledger, keep_committed: int, before: Cursor | None
-) -> list[tuple[Path, list[GroupEntry]]]:
+) -> list[tuple[Place, list[GroupEntry]]]:
     """Segments to delete, oldest first, with their groups.
 
     Only whole segments whose groups are all done, in `before` too when it is given; the newest
     such segments are kept until they hold `keep_committed` groups.
     """
     kept = 0
-    doomed: list[tuple[Path, list[GroupEntry]]] = []
+    doomed: list[tuple[Place, list[GroupEntry]]] = []
     safe = None if before is None else before.done()
     for name, path in reversed(list(zip(shelf.names(), shelf.paths(), strict=True))):
         numbers = range(name.first, name.stop)

@@ -3,20 +3,20 @@
 A segment is named `segment-<first sequence>-<groups>-<crc32>.arrow` and holds one record batch
 per group, so that group i of the segment has sequence number first + i. The CRC-32 covers every
 byte of the file. Because name and content appear together (temporary name, fsync, rename, fsync
-of the directory), no second file has to agree with it: a segment is there whole or not at all.
-Any Arrow reader opens it, DuckDB and polars included.
+of the directory; in a bucket, one put), no second file has to agree with it: a segment is there
+whole or not at all. Any Arrow reader opens it, DuckDB and polars included.
 """
 
 import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from redline.replay.errors import SegmentError
-from redline.replay.files import sync_directory, write_atomically
+from redline.replay.files import map_file, sync_directory, write_atomically
+from redline.replay.places import Place
 from redline.replay.schema import SCHEMA, check_schema
 
 _NAME = re.compile(r"segment-(\d{10})-(\d{5})-([0-9a-f]{8})\.arrow")
@@ -50,19 +50,20 @@ class SegmentName:
         return SegmentName(first=int(match[1]), groups=int(match[2]), checksum=int(match[3], 16))
 
 
-def list_segments(directory: Path, suffix: str = "") -> list[Path]:
+def list_segments(directory: Place, suffix: str = "") -> list[Place]:
     """Segment files of a directory in the order of their sequence numbers.
 
     `suffix` CORRUPT_SUFFIX lists the quarantined ones instead.
     """
-    return sorted(
+    files: list[Place] = [
         path
         for path in directory.glob(f"segment-*.arrow{suffix}")
         if SegmentName.parse(path.name) is not None
-    )
+    ]
+    return sorted(files, key=lambda path: path.name)
 
 
-def write_segment(directory: Path, first: int, batches: Sequence[pa.RecordBatch]) -> Path:
+def write_segment(directory: Place, first: int, batches: Sequence[pa.RecordBatch]) -> Place:
     """Seal `batches`, one per group, as the groups numbered from `first`; return the file.
 
     Raises OSError when the disk refuses; then nothing of the segment is left.
@@ -79,9 +80,12 @@ def write_segment(directory: Path, first: int, batches: Sequence[pa.RecordBatch]
 
 
 class Segment:
-    """An open segment, memory-mapped: batches and all that is sliced from them copy nothing."""
+    """An open segment, memory-mapped: batches and all that is sliced from them copy nothing.
 
-    def __init__(self, path: Path, *, verify: bool = True) -> None:
+    One in a bucket is read into memory when it is opened.
+    """
+
+    def __init__(self, path: Place, *, verify: bool = True) -> None:
         """Map the file; with `verify`, read it once and compare its checksum.
 
         Raises `SegmentError` naming the file when it is truncated or corrupted,
@@ -93,7 +97,7 @@ class Segment:
         self.path = path
         self.name = name
         try:
-            source = pa.memory_map(str(path))
+            source = map_file(path)
             self.nbytes = source.size()
             if verify:
                 self._check_bytes(source)
@@ -107,7 +111,7 @@ class Segment:
                 f"expected {name.groups} from its name"
             )
 
-    def _check_bytes(self, source: pa.MemoryMappedFile) -> None:
+    def _check_bytes(self, source: pa.NativeFile) -> None:
         found = zlib.crc32(source.read_buffer())
         source.seek(0)
         if found != self.name.checksum:
@@ -128,9 +132,9 @@ class Segment:
             yield sequence, self.batch(sequence)
 
 
-def quarantine(path: Path) -> Path:
+def quarantine(path: Place) -> Place:
     """Rename a bad segment to `*.corrupt`, out of the store's way but not gone."""
     aside = path.with_name(path.name + CORRUPT_SUFFIX)
-    path.replace(aside)
+    path.replace(aside)  # type: ignore[arg-type]
     sync_directory(path.parent)
     return aside

@@ -19,6 +19,9 @@ class SamplingPolicy(StrEnum):
 class ReplaySettings:
     """How groups are sealed, lent and kept."""
 
+    root: str | None = None
+    """Folder or URL (`s3://`, `gs://`, `abfss://`, whatever pyarrow or fsspec reach) in which the
+    run's store lies under the run's name; null keeps it in the run directory."""
     groups_per_segment: int = 4
     """Groups that become durable together; 1 makes every append durable at once."""
     lease_seconds: float = 3600.0

@@ -4,13 +4,13 @@ import logging
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
 from redline.replay.errors import SegmentError
 from redline.replay.files import TEMPORARY_SUFFIX, sync_directory
 from redline.replay.ledger import GroupEntry
+from redline.replay.places import Place
 from redline.replay.sampling import batch_priority
 from redline.replay.segment import (
     CORRUPT_SUFFIX,
@@ -41,32 +41,36 @@ def group_entry(sequence: int, batch: pa.RecordBatch) -> GroupEntry:
 class Shelf:
     """Segments of one directory; memory-mapped, the least recently used ones closed again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Place) -> None:
         """Look at the directory; nothing is opened or checked before `check`."""
         self._directory = directory
         self._firsts: list[int] = []
-        self._paths: dict[int, Path] = {}
+        self._paths: dict[int, Place] = {}
         self._sizes: dict[int, int] = {}
         self._open: OrderedDict[int, Segment] = OrderedDict()
 
-    def check(self) -> Iterator[tuple[Path, list[GroupEntry]]]:
+    def check(self) -> Iterator[tuple[Place, list[GroupEntry]]]:
         """Verify every segment and take up the good ones, oldest first, with their groups.
 
         Corrupt ones are renamed to `*.corrupt` and logged; leftovers of a crash are removed.
         """
         for leftover in self._directory.glob(f"*{TEMPORARY_SUFFIX}"):
             leftover.unlink()
+        taken = 0
         for path in list_segments(self._directory):
             try:
                 segment = Segment(path)
+                if segment.name.first < taken:
+                    raise SegmentError(f"{path}: another segment has its numbers")
             except SegmentError as error:
                 _log.error("%s; put aside as %s", error, quarantine(path).name)
                 continue
+            taken = segment.name.stop
             self._register(path, segment.name.first)
             self._keep_open(segment)
             yield path, [group_entry(sequence, batch) for sequence, batch in segment.numbered()]
 
-    def write(self, first: int, batches: Sequence[pa.RecordBatch]) -> Path:
+    def write(self, first: int, batches: Sequence[pa.RecordBatch]) -> Place:
         """Seal batches as the next segment; raises OSError when the disk refuses."""
         path = write_segment(self._directory, first, batches)
         self._register(path, first)
@@ -82,7 +86,7 @@ class Shelf:
             raise KeyError(f"{self._directory}: no segment holds group {sequence}")
         return segment.batch(sequence)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: Place) -> None:
         """Delete a segment's file; views into it stay valid while they are held."""
         name = SegmentName.parse(path.name)
         if name is None:
@@ -98,11 +102,11 @@ class Shelf:
         """Names of all segments, oldest first."""
         return [n for p in self.paths() if (n := SegmentName.parse(p.name)) is not None]
 
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[Place]:
         """Files of all segments, oldest first."""
         return [self._paths[first] for first in self._firsts]
 
-    def corrupt(self) -> list[Path]:
+    def corrupt(self) -> list[Place]:
         """Files that were put aside, by this process or an earlier one."""
         return list_segments(self._directory, CORRUPT_SUFFIX)
 
@@ -115,7 +119,7 @@ class Shelf:
         """Size of all segments."""
         return sum(self._sizes.values())
 
-    def _register(self, path: Path, first: int) -> None:
+    def _register(self, path: Place, first: int) -> None:
         insort(self._firsts, first)
         self._paths[first] = path
         self._sizes[first] = path.stat().st_size

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +10,7 @@ import pyarrow as pa
 from redline.replay import identity
 from redline.replay.errors import StoreError
 from redline.replay.export import table_batches
+from redline.replay.places import StorePath, place_of
 from redline.replay.tables import SCHEMAS, TableName
 
 _SETTINGS = (
@@ -30,13 +29,13 @@ class Answer:
     rows: tuple[tuple[Any, ...], ...]
 
 
-def ask(store: str | PathLike[str], query: str) -> Answer:
+def ask(store: StorePath, query: str) -> Answer:
     """Answer one SELECT over the tables of `TableName`.
 
     The query reaches no file, network or extension. Raises `StoreError` when DuckDB is missing,
     when there is no store, or when the query is wrong, and `SegmentError` for a corrupt segment.
     """
-    identity.read_store_id(Path(store))
+    identity.read_store_id(place_of(store))
     duckdb = _duckdb()
     with duckdb.connect(":memory:") as connection:
         try:

@@ -16,15 +16,14 @@
 - `cursor` names what is done; `rewind` makes exactly that done again, so that each group is
   committed once in the history of the checkpoint that a run resumes from.
 
-One process writes to a store at a time (a lock refuses the second), from one thread at a time.
+One process writes to a store at a time (see `identity.py`), from one thread at a time.
 """
 
 import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from os import PathLike
-from pathlib import Path
+from itertools import islice
 from types import TracebackType
 
 import pyarrow as pa
@@ -37,6 +36,7 @@ from redline.replay.errors import StoreError
 from redline.replay.history import History
 from redline.replay.ledger import Ledger
 from redline.replay.manifest import Manifest, find_lost
+from redline.replay.places import StorePath, place_of
 from redline.replay.records import DropReason, TrajectoryGroup
 from redline.replay.sampling import Sampling
 from redline.replay.schema import check_schema
@@ -51,7 +51,7 @@ class ReplayStore:
 
     def __init__(
         self,
-        path: str | PathLike[str],
+        path: StorePath,
         *,
         groups_per_segment: int = 4,
         lease_seconds: float = 3600.0,
@@ -60,23 +60,25 @@ class ReplayStore:
     ) -> None:
         """Open the store at `path`, made when it is missing; every sealed group is found again.
 
+        `path` is a folder or a URL that `places.place_of` knows.
         `sampling` says which groups are lent, first in first out by default. Segments that are
         damaged or gone are logged with the groups that are lost; such a group is taken again
         unless it was trained on.
 
         `lease_seconds` is measured by `clock`; a lease lives no longer than this object.
-        Raises `StoreError` when another process writes to it, `SchemaVersionError` when another
+        Raises `StoreError` when another process writes to it or its URL leads nowhere,
+        `SchemaVersionError` when another
         version made it, `JournalError` when its journal is damaged in the middle.
         """
         if groups_per_segment < 1:
             raise StoreError(f"groups_per_segment is {groups_per_segment}, expected at least 1")
-        self.path = Path(path)
+        self.path = place_of(path)
         self._groups_per_segment = groups_per_segment
         self._lease_seconds = lease_seconds
         self._sampling = sampling or Sampling()
         self._clock = clock
         self._closed = False
-        self._lock = identity.WriterLock(self.path)
+        self._lock = identity.take_writing(self.path)
         try:
             self.store_id = identity.create_or_read(self.path)
             self._history = History(self.path, self.store_id)
@@ -92,6 +94,7 @@ class ReplayStore:
         self._buffer: dict[str, pa.RecordBatch] = {}
         self._session = secrets.token_hex(4)
         self._leases_made = 0
+        self._attempted = 0
         self._known: set[str] = set()
         for entry in self._history.retired_groups():
             self._known.add(entry.group_id)
@@ -153,15 +156,19 @@ class ReplayStore:
 
     def seal(self) -> None:
         """Make every appended group durable and visible to leases; raises OSError if it cannot."""
-        if not self._buffer:
-            return
-        batches = list(self._buffer.values())
-        path = self._shelf.write(self._next_sequence, batches)
-        for sequence, batch in enumerate(batches, self._next_sequence):
-            self._ledger.add(group_entry(sequence, batch))
-        self._next_sequence += len(batches)
-        self._manifest.add(path.name, list(self._buffer))
-        self._buffer.clear()
+        while self._buffer:
+            self._lock.check()
+            # What an attempt that failed may have left is written again as it was: one copy.
+            count = self._attempted or len(self._buffer)
+            self._attempted = count
+            sealed = dict(islice(self._buffer.items(), count))
+            path = self._shelf.write(self._next_sequence, list(sealed.values()))
+            self._attempted = 0
+            for sequence, (group_id, batch) in enumerate(sealed.items(), self._next_sequence):
+                self._ledger.add(group_entry(sequence, batch))
+                del self._buffer[group_id]
+            self._next_sequence += count
+            self._manifest.add(path.name, list(sealed))
 
     def lease(
         self,
@@ -224,6 +231,7 @@ class ReplayStore:
             self.seal()
         selection = self._ledger.select(count, min_version, in_flight, extended=extended)
         if selection.stale:
+            self._lock.check()
             self._history.dropped(selection.stale, DropReason.STALE)
             self._ledger.drop(selection.stale, DropReason.STALE)
         enough = partial or len(selection.sequences) >= count
@@ -243,7 +251,9 @@ class ReplayStore:
         """
         if self._history.is_committed(lease_id):
             return
-        self._history.committed(lease_id, self._ledger.held(lease_id))
+        held = self._ledger.held(lease_id)
+        self._lock.check()
+        self._history.committed(lease_id, held)
         self._ledger.commit(lease_id)
 
     def release(self, lease_id: str) -> None:
@@ -262,6 +272,7 @@ class ReplayStore:
         or needs groups that retention deleted.
         """
         self._check_cursor(cursor)
+        self._lock.check()
         self._history.rewound(cursor)
         self._ledger.rewind(cursor)
         again = {name for n, name in self._lost.items() if not self._ledger.is_done(n)}
@@ -295,6 +306,7 @@ class ReplayStore:
         """
         if before is not None:
             self._check_cursor(before)
+        self._lock.check()
         doomed = retention.choose(self._shelf, self._ledger, keep_committed, before)
         freed = self._shelf.nbytes
         for path, entries in doomed:

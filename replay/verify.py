@@ -1,8 +1,6 @@
 """Checking a whole store: every byte of every segment, every id, every journal line."""
 
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -10,6 +8,7 @@ from redline.replay import identity
 from redline.replay.errors import JournalError, SchemaVersionError, SegmentError
 from redline.replay.history import read_ledger
 from redline.replay.manifest import LostSegment, find_lost, read_manifest
+from redline.replay.places import Place, StorePath, place_of
 from redline.replay.segment import Segment, list_segments
 from redline.replay.sequences import SequenceSet
 
@@ -32,12 +31,12 @@ class VerifyReport:
         return not self.problems
 
 
-def verify_store(path: str | PathLike[str]) -> VerifyReport:
+def verify_store(path: StorePath) -> VerifyReport:
     """Check checksums, schema, Arrow structure, unique ids, gaps and journals; changes nothing.
 
     Raises `StoreError` when there is no store at `path`.
     """
-    root = Path(path)
+    root = place_of(path)
     identity.read_store_id(root)
     check = _Check()
     directory = root / identity.SEGMENTS
@@ -76,7 +75,7 @@ class _Check:
         self.bad: set[str] = set()
         self.problems: list[str] = []
 
-    def segment(self, file: Path) -> None:
+    def segment(self, file: Place) -> None:
         self.segments += 1
         self.nbytes += file.stat().st_size
         try:
@@ -89,7 +88,7 @@ class _Check:
         else:
             self.sound.add(file.name)
 
-    def _group(self, file: Path, sequence: int, batch: pa.RecordBatch) -> None:
+    def _group(self, file: Place, sequence: int, batch: pa.RecordBatch) -> None:
         try:
             batch.validate(full=True)
         except pa.ArrowInvalid as error:
@@ -103,11 +102,11 @@ class _Check:
                 self.problems.append(f"{file}: group {group_id} is in {self.seen[group_id]} too")
             self.seen[group_id] = file.name
 
-    def lost(self, root: Path, retired: SequenceSet) -> list[LostSegment]:
+    def lost(self, root: Place, retired: SequenceSet) -> list[LostSegment]:
         manifest = read_manifest(root)
         return find_lost(root, manifest, retired, sound=self.sound, bad=self.bad)
 
-    def gaps(self, directory: Path, retired: SequenceSet) -> None:
+    def gaps(self, directory: Place, retired: SequenceSet) -> None:
         """Complain of numbers that neither a segment nor retention accounts for."""
         known = retired.copy()
         known.update(self.numbers)

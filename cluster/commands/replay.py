@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look into a trajectory store.", no_args_is_help=True)
 
-Store = Annotated[Path, typer.Argument(help="A run's folder, or a store itself.")]
+Store = Annotated[str, typer.Argument(help="A run's folder, or a store itself, also by URL.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -129,10 +129,17 @@ def sql(
     Console().print(render_answer(answer))
 
 
-def store_folder(path: Path) -> Path:
-    """The store itself, or the one inside a run's folder."""
-    inside = path / "replay"
-    return inside if inside.is_dir() else path
+def store_folder(path: str) -> str:
+    """The store itself, or the one of a run whose folder is given."""
+    from redline.cluster.load import load_config
+    from redline.cluster.store_place import store_location
+
+    if "://" in path:
+        return path
+    inside, settings = Path(path) / "replay", Path(path) / "config.yaml"
+    if inside.is_dir() or not settings.is_file():
+        return str(inside) if inside.is_dir() else path
+    return store_location(load_config(str(settings)))
 
 
 def _table(name: str | None) -> "TableName | None":
@@ -169,12 +176,15 @@ def _show_group(group: "TrajectoryGroup", json: bool) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """One line for what the store complains of: 2 for a wrong path, id or version, 1 for damage."""
+    """One line for what the store complains of.
+
+    Exit status 2 for a wrong path, id or version and for missing rights, 1 for damage.
+    """
     from redline.replay.errors import ReplayError, SchemaVersionError, StoreError
 
     try:
         yield
-    except (StoreError, SchemaVersionError) as error:
+    except (StoreError, SchemaVersionError, OSError) as error:
         raise UserError(one_line(error)) from error
     except ReplayError as error:
         raise WorkFailed(one_line(error)) from error

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import buckets
 import pytest
 import replay_factories as make
 from hypothesis import settings
@@ -42,7 +43,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.path = Path(tempfile.mkdtemp(prefix="redline-store-"))
+        self.path = self.place()
         self.now = 0.0
         self.store = self.open()
         self.versions = {}
@@ -54,6 +55,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.gone = set()
         self.batches = []
         self.position = 0
+
+    def place(self):
+        return Path(tempfile.mkdtemp(prefix="redline-store-"))
 
     def open(self):
         return ReplayStore(
@@ -220,6 +224,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.store.close()
+        self.remove()
+
+    def remove(self):
         shutil.rmtree(self.path)
 
 
@@ -239,7 +246,19 @@ class PrioritizedMachine(StoreMachine):
     policy = SamplingPolicy.PRIORITIZED
 
 
+class BucketMachine(StoreMachine):
+    """The same promises in a bucket."""
+
+    def place(self):
+        return buckets.in_memory()
+
+    def remove(self):
+        self.path.filesystem.delete_dir(self.path.key)
+
+
 UniformMachine.TestCase.settings = settings(StoreMachine.TestCase.settings, max_examples=15)
 PrioritizedMachine.TestCase.settings = settings(StoreMachine.TestCase.settings, max_examples=10)
+BucketMachine.TestCase.settings = settings(StoreMachine.TestCase.settings, max_examples=10)
+TestStoreInABucketAgainstModel = BucketMachine.TestCase
 TestUniformStoreAgainstModel = UniformMachine.TestCase
 TestPrioritizedStoreAgainstModel = PrioritizedMachine.TestCase

@@ -1,0 +1,38 @@
+"""Where a run's trajectories lie, and whether they can: asked before anything starts."""
+
+from pathlib import Path
+
+from redline.cluster.config import RunConfig
+from redline.cluster.errors import UserError, one_line
+from redline.replay.errors import ReplayError
+from redline.replay.identity import find_store_id
+from redline.replay.places import join_place, place_of, prove_writable
+
+
+def store_location(config: RunConfig) -> str:
+    """Folder or URL of the run's store."""
+    if config.replay.root is None:
+        return str((Path(config.run_root) / config.name / "replay").resolve())
+    if "://" not in config.replay.root:
+        return str((Path(config.replay.root) / config.name).resolve())
+    return join_place(config.replay.root, config.name)
+
+
+def check_store(config: RunConfig, *, resume: bool) -> None:
+    """Raise UserError when the run cannot use its store.
+
+    Such are a store of another schema version, one that another run left at the place, and a
+    place where this machine may not write.
+    """
+    try:
+        place = place_of(store_location(config))
+        if config.replay.root is not None:
+            prove_writable(place)
+        known = find_store_id(place)
+    except (ReplayError, OSError) as error:
+        raise UserError(one_line(error)) from error
+    if known is not None and not resume and config.replay.root is not None:
+        raise UserError(
+            f"{place} holds the store of another run: choose another name with name=NAME, or "
+            "another place with replay.root"
+        )
