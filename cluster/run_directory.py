@@ -38,6 +38,7 @@ class RunDirectory:
         self._made = made
         self._kept = not made
         self.logs = _next_attempt(path / "logs")
+        self.attempt = int(self.logs.name.removeprefix("attempt_"))
         self.metrics = path / "metrics"
         self.replay = path / "replay"
         self.checkpoints = path / "checkpoints"
