@@ -1,6 +1,7 @@
 """Ray: starting or joining a cluster, and turning plain classes into actors.
 
-This module, `ray_ports.py`, `handles.py` and `learner_handle.py` are the only ones that import ray.
+This module, `ray_ports.py`, `handles.py`, `learner_handle.py` and `monitoring/ray_export.py` are the
+only ones that import ray.
 """
 
 import asyncio
@@ -156,7 +157,7 @@ def _metrics_environment(config: RunConfig) -> dict[str, str]:
     """What a local cluster that is scraped needs beyond, or against, what keeps it quiet."""
     if config.metrics.port is None:
         return {}
-    return {"RAY_enable_metrics_collection": "1", "RAY_metrics_report_interval_ms": "2000"}
+    return {"RAY_enable_metrics_collection": "1", "RAY_metrics_report_interval_ms": "5000"}
 
 
 def _logged(cls: type) -> type:

@@ -56,7 +56,7 @@ def run_training(config: RunConfig, *, resume: bool) -> dict[str, Any]:
         RunDirectory.reopen(config) if resume else RunDirectory.create(config) as directory,
         open_progress(f"run {config.name}") as shown,
         Monitor(config, directory) as monitor,
-        MemoryWatch() as memory,
+        MemoryWatch(tell=monitor.on_memory) as memory,
     ):
         progress = WatchedProgress(shown, monitor)
         progress.say(f"run {config.name} in {directory.path}, logs in {directory.logs}")

@@ -11,5 +11,5 @@
     reference.py                docs/metrics.md
     files/                      what the last two write, shipped with the package
 
-Only `ray_export.py` and `polling.py` know Ray.
+Only `ray_export.py` imports Ray; nothing here is imported by workers.
 """

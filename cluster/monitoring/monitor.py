@@ -12,11 +12,8 @@ from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import psutil
-
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import one_line
-from redline.cluster.memory import resident_bytes
 from redline.cluster.monitoring.board import Board
 from redline.cluster.monitoring.definitions import Kind, Role, all_metrics
 from redline.cluster.monitoring.numbers import Numbers
@@ -110,6 +107,10 @@ class Monitor:
         self._curves |= curves
         self.board.take_curves(curves)
 
+    def on_memory(self, resident_bytes: int) -> None:
+        """So much memory do the run's processes on this machine hold."""
+        self.board.set("redline_driver_resident_bytes", resident_bytes)
+
     def on_checkpoint(self, seconds: float) -> None:
         """A checkpoint was written."""
         self.board.add("redline_phase_seconds", seconds, phase="checkpoint")
@@ -180,8 +181,6 @@ class Monitor:
                 for name in poll.refresh():
                     self.board.forget(worker=name)
                 self._take_workers(poll.workers())
-                resident = await asyncio.to_thread(resident_bytes, psutil.Process())
-                self.board.set("redline_driver_resident_bytes", resident)
                 if exporter is not None:
                     exporter.publish()
                 await asyncio.sleep(every)
