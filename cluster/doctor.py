@@ -159,9 +159,9 @@ def _disk() -> Finding:
         name="disk",
         ok=not short and not full,
         found=", ".join(f"{u.free / _GIB:.1f} GiB free at {place}" for place, u in free.items()),
-        remedy=f"{', '.join(map(str, dict.fromkeys([*short, *full])))}: {_DISK_GIB:.0f} GiB and 5 % "
-        "should be free; remove old runs, lower keep_checkpoints and replay.keep_committed, or "
-        "set run_root and RAY_TMPDIR elsewhere",
+        remedy=f"{', '.join(sorted({str(place) for place in short + full}))}: "
+        f"{_DISK_GIB:.0f} GiB and 5 % should be free; remove old runs, lower "
+        "keep_checkpoints and replay.keep_committed, or set run_root and RAY_TMPDIR elsewhere",
     )
 
 

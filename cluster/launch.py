@@ -1,7 +1,7 @@
 """Ray: starting or joining a cluster, and turning plain classes into actors.
 
-This module, `ray_ports.py`, `handles.py`, `learner_handle.py` and `monitoring/ray_export.py` are the
-only ones that import ray.
+This module, `ray_ports.py`, `handles.py`, `learner_handle.py` and `monitoring/ray_export.py` are
+the only ones that import ray.
 """
 
 import asyncio
