@@ -9,6 +9,7 @@ import platform
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -230,4 +231,5 @@ class Monitor:
 
     def _tick(self) -> None:
         while not self._end.wait(_SECONDS_BETWEEN_WRITES):
-            self.write()
+            with suppress(OSError):  # of a full disk those tell who must write; it may get room
+                self.write()

@@ -63,8 +63,8 @@ class FleetPoll:
         return [name for name in gone if name not in now]
 
     def workers(self) -> list[WorkerStatus]:
-        """Every worker as it was last heard of."""
-        return [_status(name, known) for name, known in self._known.items()]
+        """Every worker as it was last heard of; may be called from another thread."""
+        return [_status(name, known) for name, known in list(self._known.items())]
 
     def close(self) -> None:
         """Stop asking."""

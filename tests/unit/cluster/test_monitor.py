@@ -15,9 +15,10 @@ from redline.cluster.monitoring.definitions import Role
 from redline.cluster.monitoring.monitor import Monitor
 from redline.cluster.monitoring.polling import FleetPoll
 from redline.cluster.monitoring.watched_progress import WatchedProgress
+from redline.cluster.observer import RunObserver
 from redline.cluster.progress import LineProgress
 from redline.cluster.run_directory import RunDirectory
-from redline.cluster.status_file import RunState, WorkerState, read_status
+from redline.cluster.status_file import RunState, WorkerState, read_status, write_status
 
 
 @pytest.fixture
@@ -100,6 +101,49 @@ def test_phases_and_what_they_wait_for_are_told(config, capsys):
     progress.close()
     told = capsys.readouterr().err
     assert "starting workers took" in told and "hello" in told and "step 1/2" in told
+
+
+def test_a_disk_without_room_does_not_end_the_watch(config, monkeypatch):
+    with RunDirectory.create(config) as directory, Monitor(config, directory) as monitor:
+        monitor.write()
+        first = read_status(directory.path).written_at
+        calls = []
+
+        def fail(folder, status):
+            calls.append(status)
+            if len(calls) == 1:
+                raise OSError(28, "No space left on device")
+            write_status(folder, status)
+
+        monkeypatch.setattr("redline.cluster.monitoring.monitor.write_status", fail)
+        deadline = time.monotonic() + 30
+        while read_status(directory.path).written_at == first:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert len(calls) >= 2
+
+
+def test_the_observer_tells_curves_status_and_progress(config, tmp_path):
+    with (
+        RunDirectory.create(config) as directory,
+        Monitor(config, directory) as monitor,
+    ):
+        display = LineProgress()
+        observer = RunObserver(config, directory, display, monitor, time.monotonic())
+        observer.open(0)
+        observer.on_heldout({"greedy": 0.25, "sampled": 0.5})
+        observer.on_step(fakes.make_report(1))
+        observer.on_checkpoint(1, 0.5)
+        observer.close()
+        display.close()
+        status = monitor.status()
+        assert (status.step, status.trajectories, status.tokens) == (1, 1, 10)
+        assert status.curves["heldout/sampled"] == 0.5
+        assert status.value("redline_phase_seconds", phase="checkpoint") == 0.5
+        resumed = RunObserver(config, directory, display, monitor, time.monotonic())
+        resumed.open(1)
+        resumed.close()
+        assert monitor.status().trajectories == 1
 
 
 class Remote:
