@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 
 from redline.actors import vllm_api
+from redline.actors.engine_counts import EngineCounts
 from redline.actors.errors import EngineError, StartError, WeightMismatch
 from redline.actors.manifest import ExpectedTensor, check_update, expected_tensors
+from redline.actors.records import EngineStats
 from redline.actors.settings import EngineSettings, SamplingSettings
 from redline.actors.tokens import PolicyTokenizer
 from redline.dsl.decoding import action_grammar
@@ -46,11 +48,13 @@ class PolicyEngine:
         name: str,
         version: int,
         grammar: bool = False,
+        counts: EngineCounts | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.name = name
         self.expected = expected
         self._llm = llm
+        self._counts = counts
         self._max_model_len = settings.max_model_len
         self._knows_grammar = grammar
         self._keep_kv_cache = settings.keep_kv_cache
@@ -81,7 +85,8 @@ class PolicyEngine:
         tokenizer = PolicyTokenizer.load(model_path)
         if grammar:
             _check_can_end(tokenizer, model_path)
-        llm = vllm_api.start_engine(model_path, settings, seed, grammar=grammar)
+        counts = EngineCounts() if settings.stats else None
+        llm = vllm_api.start_engine(model_path, settings, seed, grammar=grammar, counts=counts)
         engine = cls(
             llm=llm,
             settings=settings,
@@ -90,6 +95,7 @@ class PolicyEngine:
             name=name,
             version=version,
             grammar=grammar,
+            counts=counts,
         )
         await vllm_api.label_version(llm, version)
         return engine
@@ -103,6 +109,11 @@ class PolicyEngine:
     def broken(self) -> str | None:
         """Why the engine must be replaced, or None while it is sound."""
         return self._broken
+
+    @property
+    def stats(self) -> EngineStats | None:
+        """What the engine's process told; None when it does not count."""
+        return None if self._counts is None else self._counts.stats()
 
     async def warm_up(self) -> float:
         """Run what is compiled on first use and return how many seconds it took."""

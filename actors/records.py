@@ -4,6 +4,32 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """What an engine tells about itself: counts since its start, and its last step."""
+
+    running: int
+    """Requests that the last step worked on."""
+    waiting: int
+    """Requests that had no room in it."""
+    kv_cache_usage: float
+    """Share of the KV cache's blocks in use, 0 to 1."""
+    prefix_queried_tokens: int
+    """Prompt tokens that were looked up in the prefix cache."""
+    prefix_hit_tokens: int
+    prompt_tokens: int
+    """Prompt tokens that were computed."""
+    generated_tokens: int
+    preemptions: int
+    """Requests that lost their place in the KV cache."""
+    steps: int
+    """Batches that were computed."""
+    first_token_seconds: float
+    """From request to first token, summed over all requests."""
+    first_tokens: int
+    """Requests that got their first token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerStats:
     """Counts since the sampler started."""
 
@@ -23,6 +49,10 @@ class SamplerStats:
     """Weight updates that were proven."""
     seconds_start: float
     """From construction until the engine could serve, compilation included."""
+    problem: str = ""
+    """Why the sampler must be replaced; empty while it is sound."""
+    engine: EngineStats | None = None
+    """None unless the engine counts (`rollout.engine.stats`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,6 +170,8 @@ class Sampler:
             tokens_state=self._tokens_state,
             updates=self._updates,
             seconds_start=self._seconds_start,
+            problem=(await self.health()).problem,
+            engine=None if self._engine is None else self._engine.stats,
         )
 
     async def close(self) -> None:

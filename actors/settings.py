@@ -44,6 +44,9 @@ class EngineSettings:
     omp_threads: int = 1
     """OpenMP threads of a CPU engine."""
     tensor_parallel_size: int = 1
+    stats: bool = True
+    """Whether the engine counts requests, cache hits and more for docs/metrics.md; costs a little
+    time at each of its steps."""
     keep_kv_cache: bool = False
     """Whether episodes that run during a weight push keep the keys and values of their contexts.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from redline.actors.engine_counts import EngineCounts
 from redline.actors.environment import prepare_environment
 from redline.actors.errors import StartError
 from redline.actors.settings import EngineSettings, SamplingSettings
@@ -22,12 +23,17 @@ _STOP_SECONDS = 2.0
 
 
 def start_engine(
-    model_path: str, settings: EngineSettings, seed: int, *, grammar: bool = False
+    model_path: str,
+    settings: EngineSettings,
+    seed: int,
+    *,
+    grammar: bool = False,
+    counts: EngineCounts | None = None,
 ) -> Any:
     """Start an AsyncLLM inside a running event loop; it owns one engine process.
 
     Only with `grammar` does it read the tokenizer, and only then can it sample under a grammar.
-    Raises StartError saying what vLLM complained of.
+    `counts` is told of each of its steps. Raises StartError saying what vLLM complained of.
     """
     prepare_environment(model_path, settings)
     from vllm.engine.arg_utils import AsyncEngineArgs
@@ -37,11 +43,14 @@ def start_engine(
         arguments = _engine_arguments(model_path, settings, seed)
         if grammar:
             arguments |= _grammar_arguments()
-        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        loggers = None if counts is None else [lambda *_: counts]
+        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments), stat_loggers=loggers)
     except (RuntimeError, ValueError, OSError) as error:
         raise StartError(f"vLLM did not start with policy {model_path!r}: {error}") from error
     if grammar:
         _forget_other_ends(llm)
+    if counts is not None:
+        _tell_nobody_else(llm)
     return llm
 
 
@@ -214,6 +223,12 @@ def _forget_other_ends(llm: Any) -> None:
     They would be in the grammar's masks, where the learner does not know of them.
     """
     llm.input_processor.generation_config_fields.pop("eos_token_id", None)
+
+
+def _tell_nobody_else(llm: Any) -> None:
+    """Leave out vLLM's own Prometheus metrics: nobody scrapes them, and each step would pay."""
+    manager = llm.logger_manager
+    manager.stat_loggers = manager.stat_loggers[:1]
 
 
 def _platform_arguments(settings: EngineSettings) -> dict[str, Any]:

@@ -14,9 +14,12 @@
       controller.py             the main loop       credits.py       the rules that bound staleness
       evaluating.py             held-out solve rates before and after
       report.py, result.py      tables, picture, page, result.json
-    progress.py, live.py        what the user sees   metrics.py       what TensorBoard sees
+    progress.py, live.py        what the user sees   metrics.py       the curves of each step
+    monitoring/                 every number of a run, and where it goes
+    status_file.py, top_view.py what a run does now, for whoever watches from outside
     guardian.py, stopping.py    nobody is left behind, whatever ends the run
     warm_start.py               supervised fine-tuning before any of this
 
-Only `launch.py`, `ray_ports.py` and the handles import ray; `config.py` imports no engine at all.
+Only `launch.py`, `ray_ports.py`, the handles and `monitoring/ray_export.py` import ray; `config.py`
+imports no engine at all.
 """

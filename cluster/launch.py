@@ -1,6 +1,7 @@
 """Ray: starting or joining a cluster, and turning plain classes into actors.
 
-This module, `ray_ports.py`, `handles.py` and `learner_handle.py` are the only ones that import ray.
+This module, `ray_ports.py`, `handles.py`, `learner_handle.py` and `monitoring/ray_export.py` are
+the only ones that import ray.
 """
 
 import asyncio
@@ -129,12 +130,12 @@ def _connect(config: RunConfig) -> None:
 
 def _start_local(config: RunConfig) -> None:
     """Start a cluster of this machine's own; a second time if something went wrong."""
-    for name, value in _QUIET.items():
+    for name, value in (_QUIET | _metrics_environment(config)).items():
         os.environ.setdefault(name, value)
     before = set(psutil.Process().children(recursive=True))
     for attempt in range(_STARTS):
         try:
-            with chosen_agent_ports():
+            with chosen_agent_ports(metrics_port=config.metrics.port):
                 ray.init(
                     num_cpus=local_cpus(config),
                     object_store_memory=config.ray.object_store_mib * _MIB,
@@ -150,6 +151,13 @@ def _start_local(config: RunConfig) -> None:
                 raise WorkFailed(f"Ray did not start: {one_line(error)}") from error
         else:
             return
+
+
+def _metrics_environment(config: RunConfig) -> dict[str, str]:
+    """What a local cluster that is scraped needs beyond, or against, what keeps it quiet."""
+    if config.metrics.port is None:
+        return {}
+    return {"RAY_enable_metrics_collection": "1", "RAY_metrics_report_interval_ms": "5000"}
 
 
 def _logged(cls: type) -> type:

@@ -16,11 +16,13 @@ from redline.cluster.commands import (
     dsl,
     evaluate,
     export,
+    monitoring,
     repair,
     replay,
     sandbox,
     sft,
     tasks,
+    top,
     train,
     wrong,
 )
@@ -51,6 +53,8 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(dsl.app, name="dsl")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(replay.app, name="replay")
+app.command("top")(top.top)
+app.command("monitoring")(monitoring.monitoring)
 app.command("doctor")(doctor.doctor)
 
 

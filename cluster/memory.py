@@ -1,6 +1,7 @@
 """Peak memory of all processes of a run on this machine."""
 
 import threading
+from collections.abc import Callable
 
 import psutil
 
@@ -13,7 +14,11 @@ class MemoryWatch:
     Shared pages are counted once per process, so the sum errs on the high side.
     """
 
-    def __init__(self, interval_seconds: float = 2.0) -> None:
+    def __init__(
+        self, interval_seconds: float = 2.0, *, tell: Callable[[int], None] | None = None
+    ) -> None:
+        """`tell` is told the sum in bytes after each look."""
+        self._tell = tell
         self._interval = interval_seconds
         self._peak = 0
         self._end = threading.Event()
@@ -34,7 +39,10 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while True:
-            self._peak = max(self._peak, resident_bytes(psutil.Process()))
+            resident = resident_bytes(psutil.Process())
+            self._peak = max(self._peak, resident)
+            if self._tell is not None:
+                self._tell(resident)
             if self._end.wait(self._interval):
                 return
 

@@ -1,13 +1,15 @@
-"""The curves of a run: TensorBoard events, and the same as one JSON line per step.
+"""The curves of a run: one JSON line per step, and the same to TensorBoard and other sinks.
 
 The names are those that users of other trainers know.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from redline.cluster.files import write_atomically
+from redline.cluster.monitoring.sinks import Sink
 from redline.cluster.records import StepReport
 from redline.replay.records import DropReason
 
@@ -60,47 +62,42 @@ def curves_of(report: StepReport) -> dict[str, float]:
 class Metrics:
     """Writes the curves of one attempt."""
 
-    def __init__(self, folder: Path, *, first_step: int) -> None:
+    def __init__(self, folder: Path, *, first_step: int, sinks: Sequence[Sink] = ()) -> None:
         """Go on after `first_step` steps: later ones of an earlier attempt are forgotten."""
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
         folder.mkdir(parents=True, exist_ok=True)
         self._lines = folder / "steps.jsonl"
         kept = [line for line in read_steps(self._lines) if line["step"] <= first_step]
         write_atomically(self._lines, "".join(json.dumps(line) + "\n" for line in kept))
-        self._events = EventFileWriter(str(folder))
+        self._sinks = sinks
 
-    def write(self, step: int, report: StepReport) -> None:
-        """Add one point to every curve."""
+    def write(self, step: int, report: StepReport) -> dict[str, float]:
+        """Add one point to every curve; returns them."""
         curves = curves_of(report)
-        self._write_events(step, curves)
+        self._write(step, curves)
         line = {"step": step, "tokens": report.result.tokens, "seconds": report.seconds_total}
         line |= {"trajectories": report.result.trajectories, **curves}
         with self._lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        return curves
 
     def write_checkpoint(self, step: int, seconds: float) -> None:
         """Add a point to the curve of the time that checkpoints take."""
-        self._write_events(step, {"timing/checkpoint": seconds})
+        self._write(step, {"timing/checkpoint": seconds})
 
-    def write_heldout(self, step: int, rates: dict[str, float]) -> None:
-        """Add points to the curves of the held-out solve rate."""
-        self._write_events(step, {f"heldout/{name}": rate for name, rate in rates.items()})
+    def write_heldout(self, step: int, rates: Mapping[str, float]) -> dict[str, float]:
+        """Add points to the curves of the held-out solve rate, by arm; returns them."""
+        curves = {f"heldout/{name}": rate for name, rate in rates.items()}
+        self._write(step, curves)
+        return curves
 
     def close(self) -> None:
-        """Flush and close the event file."""
-        self._events.close()
+        """Flush and close all sinks."""
+        for sink in self._sinks:
+            sink.close()
 
-    def _write_events(self, step: int, curves: dict[str, float]) -> None:
-        import time
-
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in curves.items()]
-        summary = Summary(value=values)
-        self._events.add_event(Event(wall_time=time.time(), step=step, summary=summary))
-        self._events.flush()
+    def _write(self, step: int, curves: Mapping[str, float]) -> None:
+        for sink in self._sinks:
+            sink.write(step, curves)
 
 
 def read_steps(path: Path) -> list[dict[str, Any]]:

@@ -8,12 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from redline.cluster.records import StepReport
-
-if TYPE_CHECKING:
-    pass
 
 _STILL_WAITING_SECONDS = 20.0
 
@@ -34,10 +31,27 @@ class Progress(Protocol):
         """Leave the terminal as it was."""
 
 
+class PhaseListener(Protocol):
+    """Who is told of phases."""
+
+    def on_begin(self, phase: "Phase") -> None:
+        """A phase begins."""
+
+    def on_wait(self, phase: "Phase") -> None:
+        """What a phase waits for has changed."""
+
+    def on_end(self, phase: "Phase", *, failed: bool) -> None:
+        """A phase ended."""
+
+
+class Display(Progress, PhaseListener, Protocol):
+    """What shows progress and is told of phases."""
+
+
 class Phase:
     """A phase of a run: what it waits for may be told while it lasts."""
 
-    def __init__(self, name: str, progress: "LineProgress | LiveProgress") -> None:
+    def __init__(self, name: str, progress: PhaseListener) -> None:
         self.name = name
         self.waiting_for: list[str] = []
         self.began = time.monotonic()
@@ -164,9 +178,9 @@ class LiveProgress:
 
 
 @contextmanager
-def open_progress(title: str) -> Iterator[Progress]:
+def open_progress(title: str) -> Iterator[Display]:
     """The progress display that fits where stderr goes."""
-    progress: Progress = LiveProgress(title) if sys.stderr.isatty() else LineProgress()
+    progress: Display = LiveProgress(title) if sys.stderr.isatty() else LineProgress()
     try:
         yield progress
     finally:

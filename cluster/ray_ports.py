@@ -20,15 +20,21 @@ _AGENTS = (
 
 
 @contextlib.contextmanager
-def chosen_agent_ports() -> Iterator[None]:
-    """Give the node that `ray.init` starts in this block free ports for its agents."""
+def chosen_agent_ports(*, metrics_port: int | None = None) -> Iterator[None]:
+    """Give the node that `ray.init` starts in this block free ports for its agents.
+
+    `metrics_port` is the one where Prometheus scrapes; None chooses it too.
+    """
     from ray._private.parameter import RayParams
 
     original = RayParams.update_if_absent
 
     def update_if_absent(self: Any, **values: Any) -> None:
         if values.keys() >= set(_AGENTS):
-            for name, port in zip(_AGENTS, free_ports(len(_AGENTS)), strict=True):
+            ports = dict(zip(_AGENTS, free_ports(len(_AGENTS)), strict=True))
+            if metrics_port is not None:
+                ports["metrics_export_port"] = metrics_port
+            for name, port in ports.items():
                 values[name] = port
                 setattr(self, name, port)
         original(self, **values)

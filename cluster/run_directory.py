@@ -3,7 +3,8 @@
 runs/<name>/config.yaml          the resolved configuration
 runs/<name>/isolation.json       tier of every sandbox of the last attempt, and the weakest
 runs/<name>/logs/attempt_N/      one file per worker and attempt
-runs/<name>/metrics/             TensorBoard
+runs/<name>/status.json          what it does now, or how it ended (status_file.py)
+runs/<name>/metrics/             TensorBoard, and the same as steps.jsonl
 runs/<name>/replay/              the trajectory store, unless `replay.root` puts it elsewhere
 runs/<name>/checkpoints/         step_N/ and latest
 runs/<name>/tasks/               generated tasks
@@ -41,6 +42,7 @@ class RunDirectory:
         self._made = made
         self._kept = not made
         self.logs = _next_attempt(path / "logs")
+        self.attempt = int(self.logs.name.removeprefix("attempt_"))
         self.metrics = path / "metrics"
         self.replay = replay
         self.checkpoints = path / "checkpoints"

@@ -18,6 +18,9 @@ from redline.cluster.isolation import RunIsolation
 from redline.cluster.judging import LocalJudge
 from redline.cluster.memory import MemoryWatch
 from redline.cluster.models import find_model
+from redline.cluster.monitoring.checks import check_metrics
+from redline.cluster.monitoring.monitor import Monitor
+from redline.cluster.monitoring.watched_progress import WatchedProgress
 from redline.cluster.observer import RunObserver
 from redline.cluster.progress import Progress, open_progress
 from redline.cluster.records import Position
@@ -27,6 +30,7 @@ from redline.cluster.resources import check_local
 from redline.cluster.result import RunSummary, write_result
 from redline.cluster.run_directory import RunDirectory
 from redline.cluster.simulating import read_recording
+from redline.cluster.status_file import RunState
 from redline.cluster.stopping import StopSwitch, run_until_stopped
 from redline.cluster.store_place import check_store
 from redline.cluster.task_order import TaskOrder
@@ -52,11 +56,14 @@ def run_training(config: RunConfig, *, resume: bool) -> dict[str, Any]:
     check_local(config)
     read_recording(config)
     check_store(config, resume=resume)
+    check_metrics(config)
     with (
         RunDirectory.reopen(config) if resume else RunDirectory.create(config) as directory,
-        open_progress(f"run {config.name}") as progress,
-        MemoryWatch() as memory,
+        open_progress(f"run {config.name}") as shown,
+        Monitor(config, directory) as monitor,
+        MemoryWatch(tell=monitor.on_memory) as memory,
     ):
+        progress = WatchedProgress(shown, monitor)
         progress.say(f"run {config.name} in {directory.path}, logs in {directory.logs}")
         with progress.phase("preparing tasks"):
             tasks = supply_tasks(config.tasks, directory.tasks, LocalJudge(config.sandbox))
@@ -66,6 +73,7 @@ def run_training(config: RunConfig, *, resume: bool) -> dict[str, Any]:
             directory=directory,
             tasks=tasks,
             progress=progress,
+            monitor=monitor,
             memory=memory,
             began=began,
         )
@@ -74,6 +82,7 @@ def run_training(config: RunConfig, *, resume: bool) -> dict[str, Any]:
             summary = run_until_stopped(run.run())
         finally:
             guardian.close()
+        monitor.enter(RunState.STOPPED if summary is None else RunState.FINISHED)
         if summary is None:
             return {"interrupted": True, "run": str(directory.path)}
     result = write_result(directory.result, summary)
@@ -98,6 +107,7 @@ class TrainingRun:
     directory: RunDirectory
     tasks: TaskSupply
     progress: Progress
+    monitor: Monitor
     memory: MemoryWatch
     began: float
     isolation: RunIsolation | None = None
@@ -130,13 +140,15 @@ class TrainingRun:
             self.progress.say(fleet.isolation.summary())
             fleet.isolation.save(self.directory.isolation)
             self.isolation = fleet.isolation
+            self.monitor.watch(lambda: fleet.closing)
             return await self._train_and_evaluate(fleet, switch)
         finally:
+            await self.monitor.stop_watching()
             with self.progress.phase("ending workers"):
                 await fleet.close(min(self.config.deadlines.stop, _SECONDS_TO_END_WORKERS))
 
     async def _train_and_evaluate(self, fleet: Fleet, switch: StopSwitch) -> RunSummary | None:
-        observer = RunObserver(self.config, self.directory, self.progress, self.began)
+        observer = RunObserver(self.config, self.directory, self.progress, self.monitor, self.began)
         checkpoints = Checkpoints(self.directory.checkpoints, keep=self.config.keep_checkpoints)
         position, lost = await self._restore(fleet, checkpoints)
         observer.open(position.step)
@@ -148,8 +160,9 @@ class TrainingRun:
             with self.progress.phase("proving weights on all samplers"):
                 observer.on_receipts(await controller.publish())
             self.directory.keep()
-            before = await self._evaluate(fleet, "before", reuse=True)
+            before = await self._evaluate(fleet, observer, "before", reuse=True)
             switch.controller = controller
+            self.monitor.enter(RunState.TRAINING)
             await controller.run()
             switch.controller = None
             if switch.stopped:
@@ -159,7 +172,7 @@ class TrainingRun:
                 self.progress.say(
                     f"time is up after step {controller.step} (max_seconds={limit:g})"
                 )
-            after = await self._evaluate(fleet, "after", reuse=False)
+            after = await self._evaluate(fleet, observer, "after", reuse=False)
         finally:
             observer.close()
         return self._summary(observer, before, after)
@@ -215,16 +228,20 @@ class TrainingRun:
             resampling=Resampling.of(self.config.learner.loss),
         )
 
-    async def _evaluate(self, fleet: Fleet, name: str, *, reuse: bool) -> Evaluation | None:
+    async def _evaluate(
+        self, fleet: Fleet, observer: RunObserver, name: str, *, reuse: bool
+    ) -> Evaluation | None:
         """Evaluate on the held-out tasks; an earlier attempt's result is taken up again."""
         path = self.directory.path / "evaluation" / f"{name}.json"
         if self.config.eval.tasks == 0:
             return None
         if reuse and (known := Evaluation.load(path)) is not None:
             return known
+        self.monitor.enter(RunState.EVALUATING)
         with self.progress.phase(f"evaluating {name} training") as phase:
             found, _ = await evaluate_policy(fleet.samplers, self.tasks.heldout, self.config, phase)
         found.save(path)
+        observer.on_heldout({"greedy": found.greedy.rate.rate, "sampled": found.sampled.rate.rate})
         self.progress.say(f"{name} training: {found.summary()}")
         return found
 

@@ -7,7 +7,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from redline.actors.settings import RolloutSettings
-from redline.cluster.config import RunConfig, SftConfig, TaskSettings, is_simulated
+from redline.cluster.config import (
+    TRACKERS,
+    MetricsSettings,
+    RunConfig,
+    SftConfig,
+    TaskSettings,
+    is_simulated,
+)
 from redline.cluster.errors import UserError
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS, SCHEDULES
@@ -62,7 +69,8 @@ _POSITIVE = frozenset({
     "learner.optimizer.learning_rate", "learner.optimizer.eps", "learner.critic.learning_rate",
     "learner.critic.max_grad_norm", "rollout.sampling.temperature",
     "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "rollout.simulation.speed",
-    "sandbox.cpu_seconds", "sandbox.wall_seconds", "sft.epochs", "sft.optimizer.learning_rate",
+    "sandbox.cpu_seconds", "sandbox.wall_seconds", "metrics.every", "sft.epochs",
+    "sft.optimizer.learning_rate",
 })  # fmt: skip
 
 _SHARES = frozenset({
@@ -92,6 +100,7 @@ def check_run(config: RunConfig) -> None:
     )
     _check_learner(config)
     _check_evaluation(config)
+    _check_metrics(config.metrics)
 
 
 def check_sft(config: SftConfig) -> None:
@@ -210,6 +219,18 @@ def _check_evaluation(config: RunConfig) -> None:
         config.eval.tasks <= available,
         f"eval.tasks={config.eval.tasks} but only {available} held-out tasks are generated "
         "(tasks.heldout_count + tasks.heldout_family_count)",
+    )
+
+
+def _check_metrics(metrics: MetricsSettings) -> None:
+    for name in metrics.sinks:
+        _require(
+            name in TRACKERS,
+            f"metrics.sinks has {name!r}: expected some of {', '.join(TRACKERS)}",
+        )
+    _require(
+        metrics.port is None or 1024 <= metrics.port <= 65535,
+        f"metrics.port={metrics.port}: expected null or a port from 1024 to 65535",
     )
 
 

@@ -8,12 +8,15 @@ from redline.cluster.output import emit_json
 
 
 def doctor(
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to look for; RAY_ADDRESS unless given.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Check Python, packages, compiler, memory, shared memory, sandbox and Ray's token."""
+    """Check versions, engine, GPU, memory, disk, Ray's cluster and token, and the sandbox."""
     from redline.cluster.doctor import examine
 
-    findings = examine()
+    findings = examine(address)
     if json:
         emit_json(
             {

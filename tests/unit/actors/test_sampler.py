@@ -13,6 +13,8 @@ FIX = "REPL 2 >>>    return a\n"
 
 
 class FakeEngine:
+    stats = None
+
     def __init__(self, policy, version: int):
         self.tokenizer = tokenizer()
         self.policy = policy

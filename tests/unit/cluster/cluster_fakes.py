@@ -192,6 +192,25 @@ class FakeSamplers:
         ]
 
 
+def make_report(step=1, **changes):
+    """What a step of one group told."""
+    group = make_group("g", "t", [0])
+    receipt = WeightReceipt(worker="fake", version=step, max_abs_dlogp=1e-6, pause_ms=1, total_ms=2)
+    values = {
+        "result": make_result(step, step, [group], [0]),
+        "receipts": (receipt,),
+        "in_flight": 3,
+        "truncated_rate": 0.0,
+        "seconds_generation": 0.5,
+        "rollouter_idle_ratio": 0.1,
+        "seconds_wait": 0.2,
+        "seconds_train": 1.0,
+        "seconds_push": 0.1,
+        "seconds_total": 1.3,
+    }
+    return StepReport(**{**values, **changes})
+
+
 @dataclass
 class FakeObserver:
     reports: list[StepReport] = field(default_factory=list)

@@ -21,10 +21,11 @@ from redline.cluster.errors import UserError
 from redline.cluster.evaluating import Evaluation, spread
 from redline.cluster.live import sparkline
 from redline.cluster.metrics import Metrics, curves_of, read_steps
+from redline.cluster.monitoring.tensorboard_sink import TensorBoardSink
 from redline.cluster.page import page
 from redline.cluster.pictures import draw_curves, moving_average
 from redline.cluster.progress import LineProgress, step_line
-from redline.cluster.records import Position, StepReport
+from redline.cluster.records import Position
 from redline.cluster.report_rows import by_family, by_kind, by_turns
 from redline.cluster.resources import Need, Offer, check_placeable
 from redline.cluster.result import RunSummary
@@ -72,29 +73,8 @@ def test_latest_names_only_complete_checkpoints_and_old_ones_go(tmp_path):
         checkpoints.latest()
 
 
-def report(step=1):
-    receipts = asyncio.run(
-        fakes.FakeSamplers(store=None, seed=0).push(
-            asyncio.run(fakes.FakeLearner(max_staleness=0, version=step).weight_update())
-        )
-    )
-    group = fakes.make_group("g", "t", [0])
-    return StepReport(
-        result=fakes.make_result(step, step, [group], [0]),
-        receipts=tuple(receipts),
-        in_flight=3,
-        truncated_rate=0.0,
-        seconds_generation=0.5,
-        rollouter_idle_ratio=0.1,
-        seconds_wait=0.2,
-        seconds_train=1.0,
-        seconds_push=0.1,
-        seconds_total=1.3,
-    )
-
-
 def test_a_step_in_one_line_says_what_matters():
-    line = step_line(3, 100, report())
+    line = step_line(3, 100, fakes.make_report())
     for part in ("step   3/100", "solved  50.0%", "dlogp 1.0e-06", "pause   1 ms", "wait 0.20"):
         assert part in line
 
@@ -102,24 +82,25 @@ def test_a_step_in_one_line_says_what_matters():
 def test_curves_go_on_after_a_resume_and_survive_a_torn_line(tmp_path):
     metrics = Metrics(tmp_path, first_step=0)
     for step in range(1, 6):
-        metrics.write(step, report(step))
+        metrics.write(step, fakes.make_report(step))
     metrics.close()
     with (tmp_path / "steps.jsonl").open("a") as file:
         file.write('{"step": 6, "rew')
     resumed = Metrics(tmp_path, first_step=3)
-    resumed.write(4, report(4))
+    resumed.write(4, fakes.make_report(4))
     resumed.close()
     assert [line["step"] for line in read_steps(tmp_path / "steps.jsonl")] == [1, 2, 3, 4]
-    assert len(list(tmp_path.glob("events.out.tfevents.*"))) >= 1
 
 
 def test_tensorboard_reads_the_curves(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    metrics = Metrics(tmp_path, first_step=0)
-    metrics.write(1, report())
+    metrics = Metrics(tmp_path, first_step=0, sinks=[TensorBoardSink(tmp_path)])
+    metrics.write(1, fakes.make_report())
+    metrics.write_heldout(1, {"greedy": 0.25})
     metrics.close()
     found = EventAccumulator(str(tmp_path)).Reload()
+    assert found.Scalars("heldout/greedy")[0].value == pytest.approx(0.25)
     assert found.Scalars("rollout/solve_rate")[0].value == pytest.approx(0.5)
     assert {"perf/throughput", "staleness/max", "timing/weight_sync"} <= set(
         found.Tags()["scalars"]
@@ -265,7 +246,7 @@ def test_picture_page_and_result_of_a_run(tmp_path):
     before = Evaluation(greedy=result(1), sampled=result(1))
     after = Evaluation(greedy=result(3), sampled=result(3))
     metrics = Metrics(tmp_path, first_step=0)
-    metrics.write(1, report())
+    metrics.write(1, fakes.make_report())
     metrics.close()
     steps = read_steps(tmp_path / "steps.jsonl")
     draw_curves(tmp_path / "curves.png", steps, by_turns(before, after), title="t")

@@ -1,0 +1,1 @@
+"""The metrics, one table per part of the system."""
