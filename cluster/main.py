@@ -11,6 +11,7 @@ from typing import NoReturn
 import typer
 
 from redline.cluster.commands import (
+    dashboard,
     demos,
     doctor,
     dsl,
@@ -51,6 +52,7 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(dsl.app, name="dsl")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(replay.app, name="replay")
+app.command("dashboard")(dashboard.dashboard)
 app.command("doctor")(doctor.doctor)
 
 
