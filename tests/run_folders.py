@@ -3,11 +3,11 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from tokenizers import Tokenizer
 
 import redline.cluster
@@ -16,6 +16,8 @@ from redline.cluster.load import to_yaml
 from redline.dsl.diff import diff
 from redline.dsl.editor import apply
 from redline.dsl.printer import print_command
+from redline.replay.decode import batches_to_groups
+from redline.replay.encode import group_to_batch
 from redline.replay.records import (
     DropReason,
     Trajectory,
@@ -23,11 +25,13 @@ from redline.replay.records import (
     TrajectoryStatus,
     Turn,
 )
+from redline.replay.schema import SCHEMA
 from redline.replay.store import ReplayStore
 from redline.sandbox.records import TestResult, TestStatus, Verdict
 
 GROUP_SIZE = 8
 GROUPS_PER_STEP = 4
+VERSION_GROUPS = 100
 PAIRS = (
     (
         "def count(values):\n    total = 0\n    for v in values:\n        if v < 3:\n"
@@ -111,7 +115,7 @@ def make_trajectory(group_id: str, index: int, kind: int, version: int, rng) -> 
     solved = index % 2 == 0
     return Trajectory(
         trajectory_id=f"{group_id}/{index}", group_id=group_id, sample_index=index,
-        task_id=f"train-{kind}-{NAMES[kind]}", initial_program=broken, turns=tuple(turns),
+        task_id="t", initial_program=broken, turns=tuple(turns),
         status=TrajectoryStatus.SOLVED if solved else TrajectoryStatus.TURN_LIMIT, solved=solved,
         worker=f"sampler-{kind % 2}", seconds=float(rng.uniform(0.5, 4.0)),
     )  # fmt: skip
@@ -123,36 +127,46 @@ def _insert(program: str, line: str) -> str:
 
 
 def make_groups(count: int, first: int = 0) -> Iterator[TrajectoryGroup]:
-    """Groups `first` to `first + count`, four to a weight version."""
-    rng = np.random.default_rng(first)
-    patterns = {}
+    """Groups `first` to `first + count`; see `make_batches`."""
+    for batch in make_batches(count, first):
+        yield from batches_to_groups([batch])
+
+
+def make_batches(count: int, first: int = 0) -> Iterator[pa.RecordBatch]:
+    """Groups `first` to `first + count` as the store keeps them, made from few patterns.
+
+    The weight version grows with every VERSION_GROUPS groups.
+    """
     for number in range(first, first + count):
-        kind = number % len(PAIRS)
-        name, version = f"g{number:08d}", number // GROUPS_PER_STEP
-        if kind not in patterns:
-            patterns[kind] = [make_trajectory("", i, kind, 0, rng) for i in range(GROUP_SIZE)]
-        members = tuple(_renamed(t, name, version) for t in patterns[kind])
-        yield TrajectoryGroup(group_id=name, task_id=members[0].task_id, trajectories=members)
+        pattern = _pattern(number % len(PAIRS), number // VERSION_GROUPS)
+        name = f"g{number:08d}"
+        replaced = {
+            "group_id": [name] * GROUP_SIZE,
+            "trajectory_id": [f"{name}/{i}" for i in range(GROUP_SIZE)],
+            "task_id": [f"train-{NAMES[number % len(PAIRS)]}-{number:06d}"] * GROUP_SIZE,
+        }
+        columns = [
+            pa.array(replaced[field.name], field.type) if field.name in replaced else column
+            for field, column in zip(SCHEMA, pattern.columns, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
-def _renamed(pattern: Trajectory, group_id: str, version: int) -> Trajectory:
-    turns = tuple(replace(t, weight_versions=t.weight_versions + version) for t in pattern.turns)
-    return replace(
-        pattern,
-        trajectory_id=f"{group_id}/{pattern.sample_index}", group_id=group_id, turns=turns,
-        task_id=f"{pattern.task_id}-{group_id[-6:]}",
-    )  # fmt: skip
+@cache
+def _pattern(kind: int, version: int) -> pa.RecordBatch:
+    rng = np.random.default_rng(version)
+    members = tuple(make_trajectory("g", i, kind, version, rng) for i in range(GROUP_SIZE))
+    return group_to_batch(TrajectoryGroup(group_id="g", task_id="t", trajectories=members))
 
 
-def add_groups(store: Path, count: int, first: int = 0, train: bool = True) -> None:
+def add_groups(store: Path, count: int, first: int = 0, per_segment: int = 4) -> None:
     """Append groups to a store, and commit them four at a time as steps do."""
-    with ReplayStore(store, groups_per_segment=GROUPS_PER_STEP) as opened:
-        for number, group in enumerate(make_groups(count, first), 1):
-            opened.append(group)
-            if train and number % GROUPS_PER_STEP == 0:
-                lease = opened.lease(GROUPS_PER_STEP)
-                assert lease is not None
-                opened.commit(lease.lease_id)
+    with ReplayStore(store, groups_per_segment=per_segment) as opened:
+        for number, batch in enumerate(make_batches(count, first), 1):
+            opened.append_batch(batch)
+            if number % per_segment == 0:
+                while lease := opened.lease(GROUPS_PER_STEP):
+                    opened.commit(lease.lease_id)
 
 
 def step_line(step: int) -> str:
@@ -180,7 +194,7 @@ def step_line(step: int) -> str:
     return json.dumps(record) + "\n"
 
 
-def make_run(folder: Path, *, steps: int, groups: int = 0) -> Path:
+def make_run(folder: Path, *, steps: int, groups: int = 0, per_segment: int = 4) -> Path:
     """The directory of a run that took `steps` steps."""
     (folder / "metrics").mkdir(parents=True)
     config = RunConfig(name=folder.name, model="demo_policy", steps=300)
@@ -188,5 +202,5 @@ def make_run(folder: Path, *, steps: int, groups: int = 0) -> Path:
     lines = "".join(step_line(step) for step in range(1, steps + 1))
     (folder / "metrics" / "steps.jsonl").write_text(lines)
     if groups:
-        add_groups(folder / "replay", groups)
+        add_groups(folder / "replay", groups, per_segment=per_segment)
     return folder

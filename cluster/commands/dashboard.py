@@ -36,20 +36,20 @@ def dashboard(
     from redline.cluster.dashboard.token_file import VARIABLE, find_token
 
     files = open_run(run if run is not None else newest_run(root), root)
-    token = find_token(token_file, os.environ)
-    if token is None and not is_loopback(host):
+    if token_file is None and VARIABLE not in os.environ and not is_loopback(host):
         raise UserError(
             f"--host {host} lets other machines in and needs a token: give --token-file FILE "
             f"(made when missing) or set {VARIABLE}"
         )
     listener = listen(host, port)
     url = url_of(listener, host)
-
-    def ready() -> None:
-        asked = " (asks for the token)" if token is not None else ""
-        say(f"run {files.name!r} at {url}{asked}; Ctrl-C ends this page, not the run")
-        if json:
-            emit_json({"url": url, "run": files.name, "folder": str(files.folder)})
-
     with listener:
+        token = find_token(token_file, os.environ)
+
+        def ready() -> None:
+            asked = " (asks for the token)" if token is not None else ""
+            say(f"run {files.name!r} at {url}{asked}; Ctrl-C ends this page, not the run")
+            if json:
+                emit_json({"url": url, "run": files.name, "folder": str(files.folder)})
+
         serve(files, listener, token, ready)

@@ -93,7 +93,13 @@ def chart_options(panel: Panel, curves: Curves) -> dict[str, Any]:
     }
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 14, "top": 30, "bottom": 4, "containLabel": True},
+        "grid": {
+            "left": 8,
+            "right": 14,
+            "top": 30 if len(panel.curves) > 1 else 12,
+            "bottom": 4,
+            "containLabel": True,
+        },
         "legend": {"show": len(panel.curves) > 1, "top": 0, "textStyle": {"color": _GREY}},
         "tooltip": {"trigger": "axis", "confine": True, ":valueFormatter": _FORMAT},
         "xAxis": {"type": "value", "min": "dataMin", "max": "dataMax", "minInterval": 1, **axis},
@@ -110,9 +116,13 @@ def last_value(panel: Panel, curves: Curves) -> str:
     told = []
     for name, label in panel.curves:
         value = curves.get(name).last
-        number = "–" if value is None else f"{value * panel.scale:.3g}"
+        number = "–" if value is None else _short(value * panel.scale)
         told.append(number if len(panel.curves) == 1 else f"{label} {number}")
     return f"{', '.join(told)} {panel.unit}".strip()
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
 def _points(panel: Panel, curves: Curves, values: list[float]) -> list[list[float]]:
