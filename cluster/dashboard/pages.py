@@ -1,5 +1,7 @@
 """The pages: NiceGUI's layout around charts that it updates and HTML that is rendered here."""
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from fastapi import Request
@@ -8,7 +10,8 @@ from nicegui import app, ui
 from redline.cluster.dashboard import rendering
 from redline.cluster.dashboard.fleet import fleet_view
 from redline.cluster.dashboard.overview import drops, endings, failures, tiles
-from redline.cluster.dashboard.panels import PANELS, Panel, chart_options, last_value
+from redline.cluster.dashboard.panel_feed import Chart, PanelFeed
+from redline.cluster.dashboard.panels import PANELS, Panel
 from redline.cluster.dashboard.search import facets
 from redline.cluster.dashboard.viewer import Viewer
 from redline.cluster.dashboard.watch import RunWatch
@@ -21,25 +24,31 @@ _THEMES = {"dark": True, "light": False}
 
 
 def register_pages(watch: RunWatch, viewer: Viewer) -> None:
-    """Make the pages of one run."""
+    """Make the pages of one run. What they show is read in other threads."""
     app.add_static_files(STATIC, _FOLDER, max_cache_age=0)
+    feed = PanelFeed(watch)
+    name = watch.files.name
 
-    @ui.page("/", title=f"{watch.files.name} · redline")
-    def overview(request: Request) -> None:
+    @ui.page("/", title=f"{name} · redline")
+    async def overview(request: Request) -> None:
+        charts = await asyncio.to_thread(feed.read)
         _frame(watch, request, "overview")
-        _Overview(watch)
+        _Overview(watch, feed, charts)
 
-    @ui.page("/trajectories", title=f"trajectories of {watch.files.name} · redline")
-    def trajectories(request: Request) -> None:
-        _viewer(watch, request, viewer.page(request.query_params))
+    @ui.page("/trajectories", title=f"trajectories of {name} · redline")
+    async def trajectories(request: Request) -> None:
+        content = await asyncio.to_thread(viewer.page, request.query_params)
+        _viewer(watch, request, content)
 
-    @ui.page("/trajectories/{trajectory_id:path}", title=f"trajectory · {watch.files.name}")
-    def trajectory(trajectory_id: str, request: Request) -> None:
-        _viewer(watch, request, viewer.page(request.query_params, trajectory_id))
+    @ui.page("/trajectories/{trajectory_id:path}", title=f"trajectory of {name} · redline")
+    async def trajectory(trajectory_id: str, request: Request) -> None:
+        content = await asyncio.to_thread(viewer.page, request.query_params, trajectory_id)
+        _viewer(watch, request, content)
 
-    @ui.page("/compare", title=f"comparison · {watch.files.name}")
-    def compare(request: Request, left: str = "", right: str = "") -> None:
-        _viewer(watch, request, viewer.page({}, left or right, right or left))
+    @ui.page("/compare", title=f"comparison of {name} · redline")
+    async def compare(request: Request, left: str = "", right: str = "") -> None:
+        content = await asyncio.to_thread(viewer.page, {}, left or right, right or left)
+        _viewer(watch, request, content)
 
 
 def _frame(watch: RunWatch, request: Request, active: str) -> None:
@@ -75,42 +84,34 @@ def _viewer(watch: RunWatch, request: Request, content: str) -> None:
 class _Overview:
     """The first page of one browser, kept up to date."""
 
-    def __init__(self, watch: RunWatch) -> None:
+    def __init__(self, watch: RunWatch, feed: PanelFeed, charts: Sequence[Chart]) -> None:
         self._watch = watch
-        self._seen = (-1, -1)
-        self._charts: list[tuple[Panel, ui.echart, ui.label]] = []
+        self._feed = feed
+        self._seen = -1
         self._tiles = ui.html(self._render_tiles(), sanitize=False).classes("page")
         with ui.element("section").classes("page charts").props('aria-label="curves"'):
-            for panel in PANELS:
-                self._add_chart(panel)
+            self._shown = [
+                (chart, *_add_chart(panel, chart))
+                for panel, chart in zip(PANELS, charts, strict=True)
+            ]
         self._tables = ui.html(self._render_tables(), sanitize=False).classes("page tables")
         ui.timer(_SECONDS, self._update)
 
-    def _add_chart(self, panel: Panel) -> None:
-        with ui.element("figure").classes("card"):
-            with ui.element("figcaption"):
-                ui.label(panel.title).classes("title")
-                with self._watch.lock:
-                    now = ui.label(last_value(panel, self._watch.curves)).classes("now")
-                    options = chart_options(panel, self._watch.curves)
-            chart = ui.echart(options).classes("chart").props('aria-hidden="true"')
-        self._charts.append((panel, chart, now))
-
-    def _update(self) -> None:
+    async def _update(self) -> None:
         """Send what changed since the last time."""
-        watch = self._watch
-        seen = (watch.revision, watch.curves_revision)
-        if seen == self._seen:
+        if self._seen == self._watch.revision:
             return
+        self._seen = self._watch.revision
         self._tiles.set_content(self._render_tiles())
         self._tables.set_content(self._render_tables())
-        if seen[1] != self._seen[1]:
-            for panel, chart, now in self._charts:
-                with watch.lock:
-                    now.set_text(last_value(panel, watch.curves))
-                    chart.options.update(chart_options(panel, watch.curves))
-                chart.update()
-        self._seen = seen
+        charts = await asyncio.to_thread(self._feed.read)
+        for i, chart in enumerate(charts):
+            before, drawn, now = self._shown[i]
+            if chart is not before:
+                now.set_text(chart.now)
+                drawn.options.update(chart.options)
+                drawn.update()
+                self._shown[i] = (chart, drawn, now)
 
     def _render_tiles(self) -> str:
         watch = self._watch
@@ -126,3 +127,12 @@ class _Overview:
         )
         with watch.lock:
             return rendering.render_tables(fleet, drops(watch.curves), endings(facets(snapshot)))
+
+
+def _add_chart(panel: Panel, chart: Chart) -> tuple[ui.echart, ui.label]:
+    with ui.element("figure").classes("card"):
+        with ui.element("figcaption"):
+            ui.label(panel.title).classes("title")
+            now = ui.label(chart.now).classes("now")
+        drawn = ui.echart(dict(chart.options)).classes("chart").props('aria-hidden="true"')
+    return drawn, now
