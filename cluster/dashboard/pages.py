@@ -20,6 +20,8 @@ STATIC = "/static"
 _FOLDER = Path(__file__).parent / "static"
 _SECONDS = 1.0
 """Between two updates of an open page."""
+_DEADLINE = 60.0
+"""Seconds in which a page must be built, however busy the machine."""
 _THEMES = {"dark": True, "light": False}
 
 
@@ -28,24 +30,27 @@ def register_pages(watch: RunWatch, viewer: Viewer) -> None:
     app.add_static_files(STATIC, _FOLDER, max_cache_age=0)
     feed = PanelFeed(watch)
     name = watch.files.name
+    patient = {"response_timeout": _DEADLINE}
 
-    @ui.page("/", title=f"{name} · redline")
+    @ui.page("/", title=f"{name} · redline", **patient)
     async def overview(request: Request) -> None:
         charts = await asyncio.to_thread(feed.read)
         _frame(watch, request, "overview")
         _Overview(watch, feed, charts)
 
-    @ui.page("/trajectories", title=f"trajectories of {name} · redline")
+    @ui.page("/trajectories", title=f"trajectories of {name} · redline", **patient)
     async def trajectories(request: Request) -> None:
         content = await asyncio.to_thread(viewer.page, request.query_params)
         _viewer(watch, request, content)
 
-    @ui.page("/trajectories/{trajectory_id:path}", title=f"trajectory of {name} · redline")
+    @ui.page(
+        "/trajectories/{trajectory_id:path}", title=f"trajectory of {name} · redline", **patient
+    )
     async def trajectory(trajectory_id: str, request: Request) -> None:
         content = await asyncio.to_thread(viewer.page, request.query_params, trajectory_id)
         _viewer(watch, request, content)
 
-    @ui.page("/compare", title=f"comparison of {name} · redline")
+    @ui.page("/compare", title=f"comparison of {name} · redline", **patient)
     async def compare(request: Request, left: str = "", right: str = "") -> None:
         content = await asyncio.to_thread(viewer.page, {}, left or right, right or left)
         _viewer(watch, request, content)
