@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -167,6 +168,15 @@ def add_groups(store: Path, count: int, first: int = 0, per_segment: int = 4) ->
             if number % per_segment == 0:
                 while lease := opened.lease(GROUPS_PER_STEP):
                     opened.commit(lease.lease_id)
+
+
+def add_hostile_group(store: Path, text: str) -> None:
+    """Append a group `evil` of one trajectory that says `text` wherever a model may."""
+    one = make_trajectory("evil", 0, 0, 0, np.random.default_rng(0))
+    turn = replace(one.turns[0], program=text, feedback=text, action_text=text, command=text)
+    one = replace(one, task_id=text, worker=text, turns=(turn,))
+    with ReplayStore(store, groups_per_segment=1) as opened:
+        opened.append(TrajectoryGroup(group_id="evil", task_id=text, trajectories=(one,)))
 
 
 def step_line(step: int) -> str:

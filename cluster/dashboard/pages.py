@@ -43,9 +43,7 @@ def register_pages(watch: RunWatch, viewer: Viewer) -> None:
         content = await asyncio.to_thread(viewer.page, request.query_params)
         _viewer(watch, request, content)
 
-    @ui.page(
-        "/trajectories/{trajectory_id:path}", title=f"trajectory of {name} · redline", **patient
-    )
+    @ui.page("/trajectories/{trajectory_id:path}", title=f"trajectory · {name}", **patient)
     async def trajectory(trajectory_id: str, request: Request) -> None:
         content = await asyncio.to_thread(viewer.page, request.query_params, trajectory_id)
         _viewer(watch, request, content)

@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from chromium import chromium, find_chromium
-from run_folders import PAIRS, add_groups, make_run, step_line
+from run_folders import PAIRS, add_groups, add_hostile_group, make_run, step_line
 
 pytest.importorskip("nicegui", reason="NiceGUI is not installed")
 GROUPS = 1_250
@@ -209,6 +209,21 @@ def test_json_of_a_trajectory_and_what_is_not_there(url):
         with pytest.raises(HTTPError) as refused:
             urllib.request.urlopen(f"{url}api/{wrong}", timeout=30)
         assert refused.value.code == status
+
+
+def test_a_hostile_program_is_only_shown(page, url, run):
+    """Through the address, which NiceGUI writes into a script, and through a fragment."""
+    evil = "</script><script>hacked=1</script><img src=x onerror=hacked=1>`${hacked=1}`&lt;"
+    add_hostile_group(run / "replay", evil)
+    page.wait(f"fetch('{url}api/trajectories?text=evil').then(r => r.json()).then(r => r.found)")
+    for address in ("trajectories/evil/0", "trajectories?text=evil"):
+        page.open(url + address)
+        page.wait("document.querySelector('a.row')")
+        page.ask("document.querySelector('a.row').click()")
+        page.wait("document.querySelector('#turn-1 .added')")
+        assert page.ask("document.querySelector('#turn-1 .added code').textContent") == evil
+        assert page.ask("document.querySelector('#turn-1 .feedback').textContent") == evil
+        assert page.ask("typeof hacked") == "undefined"
 
 
 def test_a_wrong_token_is_refused_and_the_right_one_opens_the_permalink(browser, tmp_path):
