@@ -15,7 +15,7 @@ from _report import arguments, print_report, ratio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from chromium import Page, chromium
-from integration.test_dashboard_page import dashboard
+from dashboard_process import dashboard
 from run_folders import NAMES, make_run
 
 from redline.cluster.dashboard.index import TrajectoryIndex

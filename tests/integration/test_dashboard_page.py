@@ -5,11 +5,9 @@ With REDLINE_SCREENSHOTS=FOLDER the pictures of the documentation are written th
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -17,6 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from chromium import chromium, find_chromium
+from dashboard_process import dashboard
 from run_folders import PAIRS, add_groups, add_hostile_group, make_run, step_line
 
 pytest.importorskip("nicegui", reason="NiceGUI is not installed")
@@ -27,25 +26,6 @@ POINTS = (
     "[...document.querySelectorAll('.chart')].slice(0, 4).map("
     "e => getElement(e.id).chart.getOption().series[0].data.length)"
 )
-
-
-@contextmanager
-def dashboard(run, *options):
-    """The page of a run, served by a process of its own; its address."""
-    command = [sys.executable, "-m", "redline.cluster.main", "dashboard", str(run), "--json"]
-    process = subprocess.Popen(
-        [*command, "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        yield json.loads(line)["url"], process
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -215,11 +195,13 @@ def test_a_hostile_program_is_only_shown(page, url, run):
     """Through the address, which NiceGUI writes into a script, and through a fragment."""
     evil = "</script><script>hacked=1</script><img src=x onerror=hacked=1>`${hacked=1}`&lt;"
     add_hostile_group(run / "replay", evil)
+    page.open(url + "trajectories")
     page.wait(f"fetch('{url}api/trajectories?text=evil').then(r => r.json()).then(r => r.found)")
+    row = "document.querySelector('a.row[data-id=\"evil/0\"]')"
     for address in ("trajectories/evil/0", "trajectories?text=evil"):
         page.open(url + address)
-        page.wait("document.querySelector('a.row')")
-        page.ask("document.querySelector('a.row').click()")
+        page.wait(f"!!{row}")
+        page.ask(f"{row}.click()")
         page.wait("document.querySelector('#turn-1 .added')")
         assert page.ask("document.querySelector('#turn-1 .added code').textContent") == evil
         assert page.ask("document.querySelector('#turn-1 .feedback').textContent") == evil
