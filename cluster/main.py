@@ -11,6 +11,7 @@ from typing import NoReturn
 import typer
 
 from redline.cluster.commands import (
+    dashboard,
     demos,
     doctor,
     dsl,
@@ -55,6 +56,7 @@ app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(replay.app, name="replay")
 app.command("top")(top.top)
 app.command("monitoring")(monitoring.monitoring)
+app.command("dashboard")(dashboard.dashboard)
 app.command("doctor")(doctor.doctor)
 
 

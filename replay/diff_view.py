@@ -3,17 +3,12 @@
 Changed lines carry `-` and `+` signs, so that the view reads the same without colours.
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import accumulate, zip_longest
-
 from rich.style import Style
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from redline.replay.diff_lines import DiffLine, diff_lines
 from redline.replay.visible import visible
 
 _THEME = "github-dark"
@@ -31,17 +26,6 @@ _SIGNS = {
     " ": Style(),
 }
 
-_WORDS = re.compile(r"\w+|\s+|.", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
-    sign: str
-    number: int
-    text: str
-    changed: tuple[tuple[int, int], ...] = ()
-    """Character spans that differ from the line's counterpart."""
-
 
 def render_program(program: str) -> Table:
     """A program with line numbers."""
@@ -54,7 +38,7 @@ def render_diff(before: str, after: str) -> Table:
     grid.add_column(width=1)
     grid.add_column(justify="right", width=3)
     grid.add_column(ratio=1, overflow="fold")
-    for line in _diff_lines(visible(before).split("\n"), visible(after).split("\n")):
+    for line in diff_lines(visible(before), visible(after)):
         grid.add_row(
             Text(line.sign, _SIGNS[line.sign]),
             Text(str(line.number), _NUMBER),
@@ -64,43 +48,7 @@ def render_diff(before: str, after: str) -> Table:
     return grid
 
 
-def _diff_lines(before: Sequence[str], after: Sequence[str]) -> Iterator[_Line]:
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
-    for kind, a0, a1, b0, b1 in matcher.get_opcodes():
-        if kind == "equal":
-            for number in range(b0, b1):
-                yield _Line(sign=" ", number=number + 1, text=after[number])
-            continue
-        for a, b in zip_longest(range(a0, a1), range(b0, b1)):
-            old = None if a is None else before[a]
-            new = None if b is None else after[b]
-            removed, added = _changed_spans(old, new)
-            if old is not None:
-                yield _Line(sign="-", number=a + 1, text=old, changed=removed)
-            if new is not None:
-                yield _Line(sign="+", number=b + 1, text=new, changed=added)
-
-
-def _changed_spans(
-    old: str | None, new: str | None
-) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-    """Where two versions of a line differ; nothing when they have little in common."""
-    if old is None or new is None:
-        return (), ()
-    old_words, new_words = _WORDS.findall(old), _WORDS.findall(new)
-    matcher = SequenceMatcher(None, old_words, new_words, autojunk=False)
-    if matcher.ratio() < 0.5:
-        return (), ()
-    old_at = [0, *accumulate(map(len, old_words))]
-    new_at = [0, *accumulate(map(len, new_words))]
-    changes = [codes for codes in matcher.get_opcodes() if codes[0] != "equal"]
-    return (
-        tuple((old_at[a0], old_at[a1]) for _, a0, a1, _, _ in changes),
-        tuple((new_at[b0], new_at[b1]) for _, _, _, b0, b1 in changes),
-    )
-
-
-def _highlight(line: _Line) -> Text:
+def _highlight(line: DiffLine) -> Text:
     text = Syntax("", "python", theme=_THEME).highlight(line.text)[:-1]  # it ends in a newline
     if text.plain != line.text:
         text = Text(line.text)  # tabs were expanded, which would shift the spans
