@@ -60,6 +60,9 @@ class RolloutSettings:
     samplers: int = 1
     num_cpus: float = 1.0
     num_gpus: float = 0.0
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources that each sampler asks for, such as `{redline_sampler: 1}`: it is placed
+    on nodes that announce them."""
     concurrent_episodes: int = 128
     """Episodes that one sampler runs at once."""
     group_size: int = 8

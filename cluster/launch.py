@@ -16,11 +16,20 @@ from typing import Any
 
 import psutil
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, WorkFailed, one_line
 from redline.cluster.ray_ports import chosen_agent_ports
-from redline.cluster.resources import Need, Offer, check_placeable, local_cpus, needs_of
+from redline.cluster.resources import (
+    Need,
+    Offer,
+    check_placeable,
+    local_cpus,
+    local_resources,
+    needs_of,
+    offer_of,
+)
 
 _MIB = 2**20
 _STARTS = 2
@@ -63,11 +72,7 @@ class Cluster:
 
         free = available_resources_per_node()
         return [
-            Offer(
-                node=node["NodeManagerHostname"],
-                num_cpus=free.get(node["NodeID"], {}).get("CPU", 0.0),
-                num_gpus=free.get(node["NodeID"], {}).get("GPU", 0.0),
-            )
+            offer_of(node["NodeManagerHostname"], free.get(node["NodeID"], {}))
             for node in ray.nodes()
             if node["Alive"]
         ]
@@ -79,23 +84,30 @@ class Cluster:
         name: str,
         num_cpus: float,
         num_gpus: float = 0.0,
+        resources: dict[str, float] | None = None,
         threads: int = 1,
         concurrency: int | None = None,
+        beside_driver: bool = False,
         arguments: dict[str, Any],
     ) -> Any:
         """Make an actor of a plain class; returns its handle at once.
 
-        `concurrency` is the number of calls that an asynchronous actor runs at once.
+        `concurrency` is the number of calls that an asynchronous actor runs at once. One
+        `beside_driver` runs on the driver's node: it writes to the run's folder.
         """
         options: dict[str, Any] = {
             "name": name,
             "namespace": f"redline-{os.getpid()}",
             "num_cpus": num_cpus,
             "num_gpus": num_gpus,
+            "resources": resources or {},
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(max(1, threads))}},
         }
         if concurrency is not None:
             options["max_concurrency"] = concurrency
+        if beside_driver:
+            here = ray.get_runtime_context().get_node_id()
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
         log = None if self._logs is None else str(self._logs / f"{name}.log")
         return ray.remote(_logged(cls)).options(**options).remote(_log=log, **arguments)
 
@@ -137,6 +149,7 @@ def _start_local(config: RunConfig) -> None:
             with chosen_agent_ports():
                 ray.init(
                     num_cpus=local_cpus(config),
+                    resources=local_resources(config),
                     object_store_memory=config.ray.object_store_mib * _MIB,
                     include_dashboard=False,
                     **_COMMON,

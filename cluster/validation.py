@@ -69,6 +69,8 @@ _SHARES = frozenset({
     "sft.lora.dropout",
 })  # fmt: skip
 
+_OWN_KEYS = ("CPU", "GPU", "cpu", "gpu")
+
 _SHORT_COMMAND = 16
 """Bytes, and so tokens at most, of a short command: `REPW 12 >>>a >>>`."""
 
@@ -123,6 +125,8 @@ def _check_values(config: RunConfig | SftConfig) -> None:
         if key in _CHOICES:
             options = ", ".join(map(str, _CHOICES[key]))
             _require(value in _CHOICES[key], f"{key}={value!r}: expected one of {options}")
+        if isinstance(value, dict):
+            _check_amounts(key, value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         if key in _AT_LEAST_ONE:
@@ -133,6 +137,15 @@ def _check_values(config: RunConfig | SftConfig) -> None:
             _require(0 <= value <= 1, f"{key}={value}: expected between 0 and 1")
         elif not key.startswith(_ANY_SIGN):
             _require(value >= 0, f"{key}={value}: expected 0 or more")
+
+
+def _check_amounts(key: str, amounts: dict[str, float]) -> None:
+    for name, amount in amounts.items():
+        _require(amount > 0, f"{key}.{name}={amount:g}: expected more than 0")
+        _require(
+            name not in _OWN_KEYS,
+            f"{key}.{name}: CPUs and GPUs have settings of their own, num_cpus and num_gpus",
+        )
 
 
 def _check_tasks(tasks: TaskSettings) -> None:

@@ -129,6 +129,8 @@ class LearnerSettings:
     """Processes that train together, each with `num_cpus` and `num_gpus` of its own."""
     num_cpus: float = 1.0
     num_gpus: float = 0.0
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources that each rank asks for, such as `{redline_learner: 1}`."""
     threads: int = 2
     """Torch threads of one rank on CPU; 0 leaves torch's default."""
     dtype: str = "float32"

@@ -1,6 +1,6 @@
 """Settings of the sandbox fleet, composed into the run configuration by the cluster room."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redline.sandbox.records import Limits
 
@@ -15,6 +15,9 @@ class SandboxSettings:
     """Fork servers in each actor."""
     num_cpus: float = 1.0
     """CPUs that each actor asks Ray for."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources that each actor asks for, such as `{redline_sandbox: 1}`: nodes without
+    them never run a candidate's program."""
     min_tier: str = "seccomp"
     """Weakest isolation to run under: `namespaces`, `landlock`, `seccomp`, or `none`, which also
     needs `allow_unsafe`. The strongest that a machine gives is used; below this, it is refused."""
