@@ -73,6 +73,12 @@ class RaySettings:
     num_cpus: int | None = None
     """CPUs that a local cluster announces; null counts the machine's."""
     object_store_mib: int = 256
+    driver_num_cpus: float = 0.0
+    """CPUs that the driver of a submitted run asks for; with neither these nor resources it runs on
+    the cluster's head."""
+    driver_resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources that it asks for, such as `{redline_learner: 0.01}`: a place beside the
+    learner's, on nodes that see `run_root`."""
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,7 @@
 """Ray: starting or joining a cluster, and turning plain classes into actors.
 
-This module, `ray_ports.py`, `handles.py` and `learner_handle.py` are the only ones that import ray.
+Beside this module only `ray_ports.py`, `handles.py`, `learner_handle.py` and `jobs/ray_server.py`
+import ray.
 """
 
 import asyncio

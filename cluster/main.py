@@ -20,6 +20,9 @@ from redline.cluster.commands import (
     replay,
     sandbox,
     sft,
+    status,
+    stop,
+    submit,
     tasks,
     train,
     wrong,
@@ -51,6 +54,9 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(dsl.app, name="dsl")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(replay.app, name="replay")
+app.command("submit")(submit.submit)
+app.command("status")(status.status)
+app.command("stop")(stop.stop)
 app.command("doctor")(doctor.doctor)
 
 
