@@ -77,6 +77,11 @@ _SHORT_COMMAND = 16
 _ANY_SIGN = ("reward.",)
 
 
+def choices(key: str) -> tuple[object, ...]:
+    """The values that a key may have; empty where any of its type will do."""
+    return _CHOICES.get(key, ())
+
+
 def check_run(config: RunConfig) -> None:
     """Raise UserError naming the first value of a run that cannot work."""
     _check_name(config.name)

@@ -57,9 +57,13 @@ class CorruptionSettings:
     """How correct programs are broken: shares of the four kinds of edit, and their order."""
 
     delete: float = 1.0
+    """Share of deleted lines."""
     add: float = 1.0
+    """Share of added lines."""
     replace_line: float = 1.0
+    """Share of replaced lines."""
     replace_word: float = 1.0
+    """Share of replaced words."""
     order: str = "top_down"
     """`top_down`: edits go to lines of their own where there are enough, and the repair goes
     from the top to the bottom, so that there is one right next command to learn; `random`: each

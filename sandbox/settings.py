@@ -26,10 +26,15 @@ class SandboxSettings:
     allow_unsafe: bool = False
     """Let `min_tier: none` run untrusted programs without isolation."""
     cpu_seconds: float = 2.0
+    """CPU time of one test, the program's own start included."""
     wall_seconds: float = 20.0
+    """Loose backstop on the time of a whole execution."""
     memory_mib: int = 256
+    """Address space that a candidate may add."""
     output_bytes: int = 65_536
+    """Bytes on stdout and stderr together."""
     result_bytes: int = 262_144
+    """Bytes of one encoded result."""
     recycle_after: int = 2_000
     """Executions after which a fork server is replaced."""
     max_retries: int = 3
