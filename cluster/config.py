@@ -115,6 +115,9 @@ class RunConfig:
     """Seed of the order of tasks, of sampling and of the learner."""
     model: str = DEMO_POLICY
     """Folder or hub name of the starting policy; `demo_policy` is the one in the package."""
+    plugins: list[str] = field(default_factory=list)
+    """Modules that register tools, task sources, estimators, losses or sandbox backends; every
+    process of the run imports them."""
     run_root: str = "runs"
     """Folder of run directories."""
     steps: int = 100
@@ -153,6 +156,8 @@ class SftConfig:
     demonstrations: str | None = None
     """File of `redline tasks demos` (.arrow or .jsonl) to learn from; null makes demonstrations of
     `tasks.train_file`, or of built-in tasks."""
+    plugins: list[str] = field(default_factory=list)
+    """Modules that register task sources."""
     output: str = "policies/sft"
     """Folder that the trained policy is written to, loadable by `from_pretrained`."""
     tiny: TinyModelSettings = field(default_factory=TinyModelSettings)

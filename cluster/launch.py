@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, WorkFailed, one_line
+from redline.cluster.plugins import import_plugins
 from redline.cluster.ray_ports import chosen_agent_ports
 from redline.cluster.resources import (
     Need,
@@ -48,6 +50,21 @@ _QUIET = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plugins:
+    """What every worker imports before it starts."""
+
+    names: tuple[str, ...]
+    folder: str
+    """The driver's working folder, where it found modules that are not installed."""
+
+    def load(self) -> None:
+        """Import the modules in this process."""
+        if self.names and self.folder not in sys.path:
+            sys.path.append(self.folder)
+        import_plugins(self.names)
+
+
 class Cluster:
     """A connection to Ray for the length of a run."""
 
@@ -60,6 +77,7 @@ class Cluster:
         those of a whole run.
         """
         self._logs = logs if config.ray.address is None else None
+        self._plugins = _Plugins(names=tuple(config.plugins), folder=str(Path.cwd()))
         _connect(config)
         try:
             check_placeable(needs_of(config) if needs is None else needs, self.offers())
@@ -110,7 +128,11 @@ class Cluster:
             here = ray.get_runtime_context().get_node_id()
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
         log = None if self._logs is None else str(self._logs / f"{name}.log")
-        return ray.remote(_logged(cls)).options(**options).remote(_log=log, **arguments)
+        return (
+            ray.remote(_logged(cls))
+            .options(**options)
+            .remote(_log=log, _plugins=self._plugins, **arguments)
+        )
 
     def stop(self) -> None:
         """Leave the cluster; a local one ends."""
@@ -173,9 +195,10 @@ def _logged(cls: type) -> type:
     """
 
     class Logged(cls):
-        def __init__(self, *, _log: str | None, **arguments: Any) -> None:
+        def __init__(self, *, _log: str | None, _plugins: _Plugins, **arguments: Any) -> None:
             if _log is not None:
                 _redirect_output(_log)
+            _plugins.load()
             super().__init__(**arguments)
 
         def node_address(self) -> str:

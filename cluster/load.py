@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_origin
 
 from redline.cluster.config import DEMO_POLICY, RunConfig, SftConfig
 from redline.cluster.errors import UserError, one_line
+from redline.cluster.plugins import import_plugins
 from redline.cluster.validation import check_run, check_sft
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def _load(schema: type[Schema], name_or_file: str, overrides: "Sequence[str]") -
             raise UserError(f"{origin}: {_reason(error)}") from error
     if OmegaConf.is_missing(merged, "name"):
         merged["name"] = path.stem
-    return cast("Schema", OmegaConf.to_object(merged))
+    config = cast("Schema", OmegaConf.to_object(merged))
+    import_plugins(config.plugins)
+    return config
 
 
 def _find(schema: type, name_or_file: str) -> Path:

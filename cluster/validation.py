@@ -9,21 +9,24 @@ from typing import Any
 from redline.actors.settings import RolloutSettings
 from redline.cluster.config import RunConfig, SftConfig, TaskSettings
 from redline.cluster.errors import UserError
+from redline.dsl.registry import Registry
+from redline.dsl.settings import EDITOR
+from redline.dsl.tools import TOOLS
 from redline.learner.contradictions import refuse_contradictions
-from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS
+from redline.learner.registries import ESTIMATORS, SURROGATES
+from redline.learner.settings import GROUP_BASELINES, PACKINGS
 from redline.replay.settings import SamplingPolicy
+from redline.sandbox.backends import BACKENDS
 from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 _CHOICES = {
-    "learner.loss.estimator": ESTIMATORS,
     "learner.loss.credit": ("reward_to_go", "trajectory"),
     "learner.packing": PACKINGS,
     "learner.loss.signal": ("advantage", "outcome"),
     "learner.loss.no_signal": ("drop", "keep"),
-    "learner.loss.kind": ("clipped", "gspo", "cispo"),
     "learner.loss.old_policy": ("learner", "sampler"),
     "learner.loss.kl_estimator": ("k1", "k2", "k3"),
     "learner.loss.kl_in": ("loss", "reward"),
@@ -38,6 +41,13 @@ _CHOICES = {
     "sandbox.max_tier": TIERS,
     "prompt.chat": ("auto", "never"),
     "replay.sampling": tuple(str(policy) for policy in SamplingPolicy),
+}
+
+_REGISTRIES: dict[str, Registry[Any]] = {
+    "learner.loss.estimator": ESTIMATORS,
+    "learner.loss.kind": SURROGATES,
+    "prompt.tool": TOOLS,
+    "sandbox.backend": BACKENDS,
 }
 
 _AT_LEAST_ONE = frozenset({
@@ -79,7 +89,7 @@ _ANY_SIGN = ("reward.",)
 
 def choices(key: str) -> tuple[object, ...]:
     """The values that a key may have; empty where any of its type will do."""
-    return _CHOICES.get(key, ())
+    return _REGISTRIES[key].names if key in _REGISTRIES else _CHOICES.get(key, ())
 
 
 def check_run(config: RunConfig) -> None:
@@ -89,6 +99,11 @@ def check_run(config: RunConfig) -> None:
     _check_tasks(config.tasks)
     _check_isolation(config.sandbox)
     _check_rollout(config.rollout)
+    _require(
+        config.prompt.tool == EDITOR or not config.rollout.sampling.grammar,
+        f"rollout.sampling.grammar=true is the grammar of the tool {EDITOR!r}, but prompt.tool="
+        f"{config.prompt.tool!r}: set grammar=false",
+    )
     longest = config.rollout.engine.max_model_len
     _require(
         config.learner.micro_batch_tokens >= longest,
@@ -105,6 +120,10 @@ def check_sft(config: SftConfig) -> None:
     _check_values(config)
     _check_tasks(config.tasks)
     _check_isolation(config.sandbox)
+    _require(
+        config.prompt.tool == EDITOR,
+        f"prompt.tool={config.prompt.tool!r}: demonstrations are of the tool {EDITOR!r}",
+    )
     _require(
         config.model is not None or config.sft.lora.rank == 0,
         f"sft.lora.rank={config.sft.lora.rank} trains adapters of a model that knows something, "
@@ -127,9 +146,9 @@ def _check_name(name: str) -> None:
 
 def _check_values(config: RunConfig | SftConfig) -> None:
     for key, value in _walk(config):
-        if key in _CHOICES:
-            options = ", ".join(map(str, _CHOICES[key]))
-            _require(value in _CHOICES[key], f"{key}={value!r}: expected one of {options}")
+        if allowed := choices(key):
+            options = ", ".join(map(str, allowed))
+            _require(value in allowed, f"{key}={value!r}: expected one of {options}")
         if isinstance(value, dict):
             _check_amounts(key, value)
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -15,10 +15,16 @@ EXIT    when all tests pass"""
 """What an instruct model is told once, at the top of its first message."""
 
 
+EDITOR = "editor"
+"""Name of the tool that comes with redline."""
+
+
 @dataclass(kw_only=True)
 class PromptSettings:
     """How a task and the editor's state are written for the policy."""
 
+    tool: str = EDITOR
+    """What the policy works with: `editor`, or a tool that a module of `plugins` registers."""
     command_prefix: str = "### "
     """Written at the end of each state, right before the policy's command."""
     max_feedback_chars: int = 240

@@ -12,6 +12,8 @@ PACKINGS = ("auto", "shared_prefix", "packed", "padded")
 
 ESTIMATORS = (*GROUP_BASELINES, "reinforce_pp", "gae")
 
+LOSS_KINDS = ("clipped", "gspo", "cispo")
+
 
 @dataclass(kw_only=True)
 class OptimizerSettings:

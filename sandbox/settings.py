@@ -4,11 +4,17 @@ from dataclasses import dataclass, field
 
 from redline.sandbox.records import Limits
 
+FORK_SERVERS = "fork_servers"
+"""Name of the backend that comes with redline."""
+
 
 @dataclass(kw_only=True)
 class SandboxSettings:
     """Fleet size, isolation and limits."""
 
+    backend: str = FORK_SERVERS
+    """What the sandbox actors of a run execute programs with: `fork_servers`, or a backend that a
+    module of `plugins` registers."""
     actors: int = 1
     """Sandbox actors in the cluster."""
     workers_per_actor: int = 2

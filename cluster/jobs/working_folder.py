@@ -14,6 +14,7 @@ from redline.cluster.errors import UserError
 from redline.cluster.load import to_yaml
 from redline.cluster.models import find_model
 from redline.cluster.task_supply import check_task_files
+from redline.dsl.readers.sources import source_of
 
 CONFIG = "config.yaml"
 _LIMIT_MIB = 200
@@ -35,6 +36,8 @@ def write_working_folder(config: RunConfig, folder: Path) -> set[str]:
             f"{named}: {size / 2**20:.0f} MiB are too much to travel with a job (at most "
             f"{_LIMIT_MIB}): put them where every node sees them and give the absolute path"
         )
+    for name in config.plugins:
+        _copy_module(name, folder)
     shipped = copy.deepcopy(config)
     shipped.ray.address = "auto"
     for key, path in travelling.items():
@@ -74,8 +77,8 @@ def _travelling(config: RunConfig) -> dict[str, Path]:
 
 
 def _elsewhere(value: str) -> bool:
-    """Whether a value names something on the cluster, in a bucket or on a hub."""
-    return Path(value).is_absolute() or "://" in value or value.startswith("hf:")
+    """Whether a value names something on the cluster, in a bucket or of a task source."""
+    return Path(value).is_absolute() or "://" in value or source_of(value) is not None
 
 
 def _check_tasks(config: RunConfig, travelling: dict[str, Path]) -> None:
@@ -86,6 +89,14 @@ def _check_tasks(config: RunConfig, travelling: dict[str, Path]) -> None:
     check_task_files(replace(tasks, train_file=train, heldout_file=heldout))
 
 
+def _copy_module(name: str, folder: Path) -> None:
+    """A plugin of this folder travels; an installed one has to be on the cluster."""
+    top = name.partition(".")[0]
+    for source in (Path(f"{top}.py"), Path(top)):
+        if source.exists() and not (folder / source).exists():
+            _copy(source, folder / source)
+
+
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
@@ -93,7 +104,7 @@ def _size(path: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target)
     else:
