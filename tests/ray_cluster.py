@@ -20,7 +20,17 @@ _AGENTS = (
     "--dashboard-agent-listen-port", "--dashboard-agent-grpc-port", "--runtime-env-agent-port",
     "--metrics-export-port",
 )  # fmt: skip
-_START_SECONDS = 120
+_START_SECONDS = 240
+_PATIENT = {
+    # A busy machine may need longer than Ray gives its own processes.
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "200",
+    "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": "200",
+    # What this cluster does not need.
+    "RAY_enable_metrics_collection": "0",
+    "RAY_event_stats": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
 
 
 class RayCluster:
@@ -39,7 +49,7 @@ class RayCluster:
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
-            "RAY_agent_register_timeout_ms": "300000",
+            **_PATIENT,
         }
         self.port, dashboard, client, *agents = free_ports(3 + 2 * len(_AGENTS))
         self.address = f"http://127.0.0.1:{dashboard}"

@@ -78,8 +78,6 @@ def test_what_cannot_be_placed_is_refused_before_it_starts(redline, folder):
     told = refused(redline(*submission(folder, "rollout.num_cpus=1.9", "rollout.samplers=2")))
     assert "no place for sampler 2 of 2" in told
     assert "127.0.0.1: 2 CPU + 1 redline_sampler" in told
-    told = refused(redline(*submission(folder, "sandbox.resources.redline_elsewhere=1")))
-    assert "nodes that announce redline_sandbox and redline_elsewhere" in told
 
 
 def test_a_wrong_token_is_refused(redline, tmp_path):
