@@ -5,7 +5,7 @@ COMPLETE := $(VENV)/.complete
 OVERLAY := build/overlay
 ROOMS := dsl sandbox replay actors learner cluster
 
-.PHONY: help setup demo test unit lint format lock clean
+.PHONY: help setup demo test unit lint format docs lock clean
 
 help:
 	@echo "make demo    train the demo policy on this machine's CPUs and show what it learned (18 min)"
@@ -13,6 +13,7 @@ help:
 	@echo "make unit    unit tests only (one to two minutes)"
 	@echo "make lint    ruff, mypy and the layers between the rooms"
 	@echo "make format  let ruff write the code its way"
+	@echo "make docs    write docs/configuration.md anew from the schema"
 	@echo "make lock    pin requirements/cpu.in anew (needs uv)"
 	@echo "make clean   remove .venv and caches; runs/ stays"
 
@@ -53,6 +54,10 @@ $(OVERLAY): Makefile
 format: $(COMPLETE)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(COMPLETE)
+	@$(BIN)/python -m redline.cluster.config_reference > docs/configuration.new
+	@mv docs/configuration.new docs/configuration.md
 
 lock:
 	@command -v uv >/dev/null || { echo "lock: needs uv on PATH (pip install uv)" >&2; exit 2; }

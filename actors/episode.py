@@ -17,14 +17,10 @@ from redline.actors.judging import TaskJudge, feedback_of
 from redline.actors.settings import SamplingSettings
 from redline.actors.tokens import PolicyTokenizer
 from redline.dsl.closing import closing_of
-from redline.dsl.commands import Exit, ImpossibleCommand, MalformedCommand
-from redline.dsl.editor import apply
-from redline.dsl.parser import parse
-from redline.dsl.printer import print_command
-from redline.dsl.prompts import render_first_state, render_state
 from redline.dsl.rewards import score_turn
 from redline.dsl.settings import PromptSettings, RewardSettings
 from redline.dsl.tasks import RepairTask
+from redline.dsl.tools import TOOLS, ToolResult
 from redline.replay.records import Completion, Int32, Trajectory, TrajectoryStatus, Turn
 from redline.sandbox.records import InfrastructureError, Verdict
 
@@ -159,6 +155,7 @@ class _Episode:
         self._tokenizer = tokenizer
         self._rules = rules
         self._identity = identity
+        self._tool = TOOLS[rules.prompts.tool]
         self._dialogue = tokenizer.dialogue(rules.prompts)
         self._context: Int32 = np.empty(0, dtype=np.int32)
         self._ever_passed = False
@@ -169,7 +166,7 @@ class _Episode:
         self.passing = self._ever_passed = verdict.passed
         program = self.task.broken
         feedback = feedback_of(verdict, self._rules.prompts)
-        first = render_first_state(self.task, feedback, self._rules.prompts)
+        first = self._tool.first_state(self.task, feedback, self._rules.prompts)
         state = self._tokenizer.encode_first(self._dialogue, self._dialogue.first_state(first))
         if not self._fits(state):
             return TrajectoryStatus.TRUNCATED
@@ -195,38 +192,26 @@ class _Episode:
         return await self._generate(self._context, self._rules.sampling, request_id)
 
     async def _act(self, program: str, verdict: Verdict, completion: Completion) -> _Outcome:
-        """Parse the action, apply it, and execute the program if it changed."""
-        closing = self._closing(completion)
-        command = parse(completion.text + closing)
+        """Let the tool act, and execute the program if that changed it."""
         if completion.finish_reason == "length" and not self._rules.sampling.grammar:
             # The rest of the line is unknown: what is there must not be taken for a command.
             limit = self._rules.sampling.max_command_tokens
-            command = MalformedCommand(f"error: the command has no end within {limit} tokens")
-        if isinstance(command, MalformedCommand):
-            return _Outcome(
+            done = ToolResult(
                 program=program,
-                verdict=verdict,
-                executed=False,
-                error=command.reason,
-                malformed=True,
+                command=None,
+                error=f"error: the command has no end within {limit} tokens",
             )
-        written = print_command(command)
-        edited = apply(program, command)
-        if isinstance(edited, ImpossibleCommand):
-            return _Outcome(
-                program=program,
-                verdict=verdict,
-                executed=False,
-                command=written,
-                error=edited.reason,
-            )
-        changed = edited != program
+        else:
+            done = self._tool.act(program, completion.text + self._closing(completion))
+        changed = done.program != program
         return _Outcome(
-            program=edited,
-            verdict=await self._judge.verdict(edited) if changed else verdict,
+            program=done.program,
+            verdict=await self._judge.verdict(done.program) if changed else verdict,
             executed=changed,
-            command=written,
-            is_exit=isinstance(command, Exit),
+            command=done.command,
+            error=done.error,
+            malformed=done.command is None,
+            is_exit=done.is_exit,
         )
 
     def _closing(self, completion: Completion) -> str:
@@ -236,7 +221,7 @@ class _Episode:
 
     def _next_state(self, completion: Completion, program: str, feedback: str) -> Int32:
         text = self._dialogue.next_state(
-            render_state(program, feedback, self._rules.prompts),
+            self._tool.next_state(program, feedback, self._rules.prompts),
             ends_line=self._tokenizer.ends_line(completion.token_ids),
             ends_reply=self._tokenizer.ends_reply(completion.token_ids),
         )

@@ -1,27 +1,27 @@
-"""The sandbox as a process of its own: a pool of fork servers behind async methods."""
+"""The sandbox as a process of its own: a backend, such as fork servers, behind async methods."""
 
 import platform
 from collections.abc import Sequence
 
 from redline.actors.records import SandboxStart
-from redline.sandbox.pool import SandboxPool
+from redline.sandbox.backends import BACKENDS
 from redline.sandbox.records import ExecutionRequest, InfrastructureError, Verdict
 from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tally import PoolStats
 
 
 class SandboxActor:
-    """Owns a SandboxPool; a plain class that the cluster room makes a Ray actor."""
+    """Owns a backend; a plain class that the cluster room makes a Ray actor."""
 
     def __init__(self, settings: SandboxSettings, *, name: str = "sandbox-0") -> None:
         self.name = name
-        self._pool = SandboxPool(settings.workers_per_actor, settings)
+        self._pool = BACKENDS[settings.backend](settings)
 
     async def start(self) -> SandboxStart:
-        """Start the fork servers; returns the isolation that this machine gives.
+        """Start the backend; returns the isolation that this machine gives.
 
         Raises IsolationRefused if that is below the configured minimum, and InfrastructureError
-        if a server cannot be started.
+        if it cannot be started.
         """
         await self._pool.start()
         return SandboxStart(worker=self.name, node=platform.node(), tier=self._pool.tier.value)
@@ -41,5 +41,5 @@ class SandboxActor:
         return self._pool.stats()
 
     async def close(self) -> None:
-        """End every process that the pool started."""
+        """End everything that it started."""
         await self._pool.close()

@@ -8,12 +8,16 @@ class SamplingSettings:
     """How commands are sampled."""
 
     temperature: float = 1.0
+    """0 is greedy."""
     top_p: float = 1.0
+    """Probability mass that tokens are drawn from; 1 means all of it."""
     max_command_tokens: int = 64
+    """Tokens after which a command is cut."""
     grammar: bool = False
     """Whether commands are drawn under the grammar of the editor: none is malformed, and one that
     is cut at `max_command_tokens` is closed."""
     seed: int | None = None
+    """Seed of the draws; null derives one from the run's."""
 
 
 @dataclass(kw_only=True)
@@ -34,16 +38,21 @@ class EngineSettings:
     """What the vLLM engine of each sampler is started with."""
 
     dtype: str = "auto"
+    """Type of weights and cache; `auto` is the model's own."""
     max_model_len: int = 2048
+    """Tokens of the longest episode, prompt included."""
     max_num_seqs: int = 256
+    """Sequences that are computed at once."""
     kv_cache_gib: float = 1.0
     """Size of the KV cache on CPU engines."""
     gpu_memory_utilization: float = 0.85
     """Share of GPU memory on CUDA engines."""
     enforce_eager: bool = False
+    """Leave compilation out: a quicker start, slower sampling."""
     omp_threads: int = 1
     """OpenMP threads of a CPU engine."""
     tensor_parallel_size: int = 1
+    """GPUs that one engine is spread over."""
     stats: bool = True
     """Whether the engine counts requests, cache hits and more for docs/metrics.md; costs a little
     time at each of its steps."""
@@ -72,12 +81,20 @@ class RolloutSettings:
     """The sampler fleet and its episodes."""
 
     samplers: int = 1
+    """Sampler actors, each with an engine of its own."""
     num_cpus: float = 1.0
+    """CPUs that each sampler asks Ray for."""
     num_gpus: float = 0.0
+    """GPUs that each sampler asks Ray for."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources that each sampler asks for, such as `{redline_sampler: 1}`: it is placed
+    on nodes that announce them."""
     concurrent_episodes: int = 128
     """Episodes that one sampler runs at once."""
     group_size: int = 8
+    """Episodes of each task, whose rewards are compared."""
     max_turns: int = 10
+    """Commands that an episode may take."""
     probe_tolerance: float = 1e-3
     """Largest accepted difference of probe log-probabilities after a weight push (float32)."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)

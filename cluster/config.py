@@ -41,7 +41,9 @@ class TaskSettings:
     heldout_family_count: int = 112
     """Generated tasks of whole families that are never trained on."""
     edits_min: int = 1
+    """Fewest faults of a generated task."""
     edits_max: int = 5
+    """Most faults of a generated task."""
     families: list[str] = field(default_factory=list)
     """Families of the generated training and held-out tasks; empty means all."""
     corruption: CorruptionSettings = field(default_factory=CorruptionSettings)
@@ -58,6 +60,7 @@ class EvalSettings:
     samples: int = 4
     """Episodes per task of the sampled arm."""
     max_turns: int = 8
+    """Commands that an episode of the evaluation may take."""
     temperature: float = 1.0
     """Temperature of the sampled arm; the greedy arm has 0."""
     answer_tokens: int = 512
@@ -75,6 +78,13 @@ class RaySettings:
     num_cpus: int | None = None
     """CPUs that a local cluster announces; null counts the machine's."""
     object_store_mib: int = 256
+    """Shared memory for objects of a local cluster."""
+    driver_num_cpus: float = 0.0
+    """CPUs that the driver of a submitted run asks for; with neither these nor resources it runs on
+    the cluster's head."""
+    driver_resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources that it asks for, such as `{redline_learner: 0.01}`: a place beside the
+    learner's, on nodes that see `run_root`."""
 
 
 @dataclass(kw_only=True)
@@ -103,9 +113,11 @@ class DeadlineSettings:
     batch: float = 900.0
     """Until enough groups for one optimizer step are stored."""
     step: float = 900.0
+    """One optimizer step."""
     push: float = 120.0
     """Delivery and proof of new weights."""
     checkpoint: float = 300.0
+    """Writing or loading one checkpoint."""
     stop: float = 12.0
     """Orderly end of all workers, before they are killed."""
 
@@ -117,9 +129,14 @@ class RunConfig:
     name: str
     """Name of the run and of its directory."""
     seed: int = 0
+    """Seed of the order of tasks, of sampling and of the learner."""
     model: str = DEMO_POLICY
     """Folder or hub name of the starting policy; `demo_policy` is the one in the package."""
+    plugins: list[str] = field(default_factory=list)
+    """Modules that register tools, task sources, estimators, losses or sandbox backends; every
+    process of the run imports them."""
     run_root: str = "runs"
+    """Folder of run directories."""
     steps: int = 100
     """Optimizer steps."""
     max_seconds: float = 0.0
@@ -130,6 +147,7 @@ class RunConfig:
     checkpoint_every: int = 20
     """Steps between checkpoints."""
     keep_checkpoints: int = 2
+    """Newest checkpoints that are kept."""
     tasks: TaskSettings = field(default_factory=TaskSettings)
     prompt: PromptSettings = field(default_factory=PromptSettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
@@ -153,12 +171,16 @@ class SftConfig:
     """Everything that decides a supervised warm start on demonstrations."""
 
     name: str
+    """Name of the warm start."""
     seed: int = 0
+    """Seed of the order of demonstrations and of a model made from nothing."""
     model: str | None = None
     """Folder of the model to tune; null makes one of the shape in `tiny`."""
     demonstrations: str | None = None
     """File of `redline tasks demos` (.arrow or .jsonl) to learn from; null makes demonstrations of
     `tasks.train_file`, or of built-in tasks."""
+    plugins: list[str] = field(default_factory=list)
+    """Modules that register task sources."""
     output: str = "policies/sft"
     """Folder that the trained policy is written to, loadable by `from_pretrained`."""
     tiny: TinyModelSettings = field(default_factory=TinyModelSettings)

@@ -140,6 +140,7 @@ def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, 
             name=name,
             num_cpus=config.learner.num_cpus,
             num_gpus=config.learner.num_gpus,
+            resources=config.learner.resources,
             threads=config.learner.threads,
             arguments={
                 "model_path": model,
@@ -162,6 +163,7 @@ def _start_store(cluster: Cluster, config: RunConfig, path: str) -> Any:
         name="replay",
         num_cpus=0,
         concurrency=_CALLS_AT_ONCE,
+        beside_driver=True,
         arguments={"path": path, "settings": config.replay},
     )
 
@@ -172,6 +174,7 @@ def _start_sandboxes(cluster: Cluster, config: RunConfig) -> dict[str, Any]:
             SandboxActor,
             name=name,
             num_cpus=config.sandbox.num_cpus,
+            resources=config.sandbox.resources,
             concurrency=_CALLS_AT_ONCE,
             arguments={"settings": config.sandbox, "name": name},
         )
@@ -188,6 +191,7 @@ def _start_samplers(
             name=f"sampler-{number}",
             num_cpus=config.rollout.num_cpus,
             num_gpus=config.rollout.num_gpus,
+            resources=config.rollout.resources,
             threads=config.rollout.engine.omp_threads,
             concurrency=_CALLS_AT_ONCE,
             arguments={

@@ -134,4 +134,7 @@ def _watch(descriptor: int, token: str) -> None:
 
 
 if __name__ == "__main__":
+    # Who stops a run may signal all of its processes; this one has to see the others end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     _watch(int(sys.argv[1]), sys.argv[2])

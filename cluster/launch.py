@@ -1,7 +1,7 @@
 """Ray: starting or joining a cluster, and turning plain classes into actors.
 
-This module, `ray_ports.py`, `handles.py`, `learner_handle.py` and `monitoring/ray_export.py` are
-the only ones that import ray.
+Beside this module only `ray_ports.py`, `handles.py`, `learner_handle.py`, `jobs/ray_server.py` and
+`monitoring/ray_export.py` import ray.
 """
 
 import asyncio
@@ -12,16 +12,27 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, WorkFailed, one_line
+from redline.cluster.plugins import import_plugins
 from redline.cluster.ray_ports import chosen_agent_ports
-from redline.cluster.resources import Need, Offer, check_placeable, local_cpus, needs_of
+from redline.cluster.resources import (
+    Need,
+    Offer,
+    check_placeable,
+    local_cpus,
+    local_resources,
+    needs_of,
+    offer_of,
+)
 
 _MIB = 2**20
 _STARTS = 2
@@ -39,6 +50,21 @@ _QUIET = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plugins:
+    """What every worker imports before it starts."""
+
+    names: tuple[str, ...]
+    folder: str
+    """The driver's working folder, where it found modules that are not installed."""
+
+    def load(self) -> None:
+        """Import the modules in this process."""
+        if self.names and self.folder not in sys.path:
+            sys.path.append(self.folder)
+        import_plugins(self.names)
+
+
 class Cluster:
     """A connection to Ray for the length of a run."""
 
@@ -51,6 +77,7 @@ class Cluster:
         those of a whole run.
         """
         self._logs = logs if config.ray.address is None else None
+        self._plugins = _Plugins(names=tuple(config.plugins), folder=str(Path.cwd()))
         _connect(config)
         try:
             check_placeable(needs_of(config) if needs is None else needs, self.offers())
@@ -64,11 +91,7 @@ class Cluster:
 
         free = available_resources_per_node()
         return [
-            Offer(
-                node=node["NodeManagerHostname"],
-                num_cpus=free.get(node["NodeID"], {}).get("CPU", 0.0),
-                num_gpus=free.get(node["NodeID"], {}).get("GPU", 0.0),
-            )
+            offer_of(node["NodeManagerHostname"], free.get(node["NodeID"], {}))
             for node in ray.nodes()
             if node["Alive"]
         ]
@@ -80,25 +103,36 @@ class Cluster:
         name: str,
         num_cpus: float,
         num_gpus: float = 0.0,
+        resources: dict[str, float] | None = None,
         threads: int = 1,
         concurrency: int | None = None,
+        beside_driver: bool = False,
         arguments: dict[str, Any],
     ) -> Any:
         """Make an actor of a plain class; returns its handle at once.
 
-        `concurrency` is the number of calls that an asynchronous actor runs at once.
+        `concurrency` is the number of calls that an asynchronous actor runs at once. One
+        `beside_driver` runs on the driver's node: it writes to the run's folder.
         """
         options: dict[str, Any] = {
             "name": name,
             "namespace": f"redline-{os.getpid()}",
             "num_cpus": num_cpus,
             "num_gpus": num_gpus,
+            "resources": resources or {},
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(max(1, threads))}},
         }
         if concurrency is not None:
             options["max_concurrency"] = concurrency
+        if beside_driver:
+            here = ray.get_runtime_context().get_node_id()
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
         log = None if self._logs is None else str(self._logs / f"{name}.log")
-        return ray.remote(_logged(cls)).options(**options).remote(_log=log, **arguments)
+        return (
+            ray.remote(_logged(cls))
+            .options(**options)
+            .remote(_log=log, _plugins=self._plugins, **arguments)
+        )
 
     def stop(self) -> None:
         """Leave the cluster; a local one ends."""
@@ -138,6 +172,7 @@ def _start_local(config: RunConfig) -> None:
             with chosen_agent_ports(metrics_port=config.metrics.port):
                 ray.init(
                     num_cpus=local_cpus(config),
+                    resources=local_resources(config),
                     object_store_memory=config.ray.object_store_mib * _MIB,
                     include_dashboard=False,
                     **_COMMON,
@@ -167,9 +202,10 @@ def _logged(cls: type) -> type:
     """
 
     class Logged(cls):
-        def __init__(self, *, _log: str | None, **arguments: Any) -> None:
+        def __init__(self, *, _log: str | None, _plugins: _Plugins, **arguments: Any) -> None:
             if _log is not None:
                 _redirect_output(_log)
+            _plugins.load()
             super().__init__(**arguments)
 
         def node_address(self) -> str:

@@ -4,10 +4,11 @@ import difflib
 import os
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_origin
 
 from redline.cluster.config import DEMO_POLICY, RunConfig, SftConfig
 from redline.cluster.errors import UserError, one_line
+from redline.cluster.plugins import import_plugins
 from redline.cluster.validation import check_run, check_sft
 
 if TYPE_CHECKING:
@@ -61,14 +62,16 @@ def _load(schema: type[Schema], name_or_file: str, overrides: "Sequence[str]") -
     known = set(_dotted_keys(schema))
     layers = [(str(path), _read_yaml(path)), *((text, _read_override(text)) for text in overrides)]
     for origin, layer in layers:
-        _refuse_unknown(origin, _leaves(layer), known)
+        _refuse_unknown(origin, _leaves(layer), known, _open_keys(schema))
         try:
             merged = OmegaConf.merge(merged, OmegaConf.create(layer))
         except OmegaConfBaseException as error:
             raise UserError(f"{origin}: {_reason(error)}") from error
     if OmegaConf.is_missing(merged, "name"):
         merged["name"] = path.stem
-    return cast("Schema", OmegaConf.to_object(merged))
+    config = cast("Schema", OmegaConf.to_object(merged))
+    import_plugins(config.plugins)
+    return config
 
 
 def _find(schema: type, name_or_file: str) -> Path:
@@ -124,6 +127,17 @@ def _dotted_keys(schema: type, prefix: str = "") -> "Iterable[str]":
             yield from _dotted_keys(item.type, f"{prefix}{item.name}.")
 
 
+def _open_keys(schema: type, prefix: str = "") -> tuple[str, ...]:
+    """Prefixes of the keys that hold a mapping, whose own keys are the user's."""
+    found: list[str] = []
+    for item in fields(schema):
+        if isinstance(item.type, type) and is_dataclass(item.type):
+            found += _open_keys(item.type, f"{prefix}{item.name}.")
+        elif get_origin(item.type) is dict:
+            found.append(f"{prefix}{item.name}.")
+    return tuple(found)
+
+
 def _leaves(layer: dict[str, Any], prefix: str = "") -> "Iterable[str]":
     for key, value in layer.items():
         if isinstance(value, dict) and value:
@@ -132,9 +146,11 @@ def _leaves(layer: dict[str, Any], prefix: str = "") -> "Iterable[str]":
             yield f"{prefix}{key}"
 
 
-def _refuse_unknown(origin: str, keys: "Iterable[str]", known: set[str]) -> None:
+def _refuse_unknown(
+    origin: str, keys: "Iterable[str]", known: set[str], opened: tuple[str, ...]
+) -> None:
     for key in keys:
-        if key not in known:
+        if key not in known and not key.startswith(opened):
             raise UserError(f"{origin}: unknown key {key!r}{_nearest(key, sorted(known))}")
 
 

@@ -22,6 +22,9 @@ from redline.cluster.commands import (
     replay,
     sandbox,
     sft,
+    status,
+    stop,
+    submit,
     tasks,
     top,
     train,
@@ -57,6 +60,9 @@ app.add_typer(replay.app, name="replay")
 app.command("top")(top.top)
 app.command("monitoring")(monitoring.monitoring)
 app.command("dashboard")(dashboard.dashboard)
+app.command("submit")(submit.submit)
+app.command("status")(status.status)
+app.command("stop")(stop.stop)
 app.command("doctor")(doctor.doctor)
 
 

@@ -1,8 +1,8 @@
 """What a run needs of a cluster, and whether the cluster has it: asked before anything starts."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import psutil
 
@@ -24,6 +24,8 @@ class Need:
     count: int
     num_cpus: float
     num_gpus: float
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,16 @@ class Offer:
     node: str
     num_cpus: float
     num_gpus: float
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources by name."""
+
+
+def offer_of(node: str, amounts: Mapping[str, float]) -> Offer:
+    """A node's offer from its resources as Ray counts them."""
+    rest = dict(amounts)
+    return Offer(
+        node=node, num_cpus=rest.pop("CPU", 0.0), num_gpus=rest.pop("GPU", 0.0), resources=rest
+    )
 
 
 def needs_of(config: RunConfig) -> list[Need]:
@@ -44,46 +56,66 @@ def needs_of(config: RunConfig) -> list[Need]:
             count=learner.ranks,
             num_cpus=learner.num_cpus,
             num_gpus=learner.num_gpus,
+            resources=dict(learner.resources),
         ),
         Need(
             kind="sampler",
             count=0 if is_simulated(config) else rollout.samplers,
             num_cpus=rollout.num_cpus,
             num_gpus=rollout.num_gpus,
+            resources=dict(rollout.resources),
         ),
-        Need(kind="sandbox", count=sandbox.actors, num_cpus=sandbox.num_cpus, num_gpus=0.0),
+        Need(
+            kind="sandbox",
+            count=sandbox.actors,
+            num_cpus=sandbox.num_cpus,
+            num_gpus=0.0,
+            resources=dict(sandbox.resources),
+        ),
     ]
     return sorted(needs, key=lambda need: (-need.num_gpus, -need.num_cpus))
 
 
 def check_placeable(needs: Sequence[Need], offers: Sequence[Offer]) -> None:
     """Raise UserError naming the first kind of worker that finds no place on any node."""
-    free = {offer.node: [offer.num_cpus, offer.num_gpus] for offer in offers}
+    free = [_amounts(offer) for offer in offers]
     for need in needs:
+        asked = _amounts(need)
         for placed in range(need.count):
-            node = next((n for n, left in free.items() if _fits(need, left)), None)
-            if node is None:
+            left = next((node for node in free if _fits(asked, node)), None)
+            if left is None:
                 raise UserError(_missing(need, placed, needs, offers))
-            free[node][0] -= need.num_cpus
-            free[node][1] -= need.num_gpus
+            for name, amount in asked.items():
+                left[name] = left.get(name, 0.0) - amount
 
 
 def check_local(config: RunConfig) -> None:
     """Refuse a run that this machine's CPUs or memory cannot hold, before Ray is started."""
     if config.ray.address is not None:
         return
-    cpus = local_cpus(config)
-    needs = needs_of(config)
-    without_gpus = [
-        Need(kind=n.kind, count=n.count, num_cpus=n.num_cpus, num_gpus=0.0) for n in needs
-    ]
-    check_placeable(without_gpus, [Offer(node="this machine", num_cpus=cpus, num_gpus=0.0)])
+    without_gpus = [replace(need, num_gpus=0.0) for need in needs_of(config)]
+    offer = Offer(
+        node="this machine",
+        num_cpus=local_cpus(config),
+        num_gpus=0.0,
+        resources=local_resources(config),
+    )
+    check_placeable(without_gpus, [offer])
     _check_memory(config)
 
 
 def local_cpus(config: RunConfig) -> int:
     """CPUs that a local cluster announces."""
     return config.ray.num_cpus or len(os.sched_getaffinity(0))
+
+
+def local_resources(config: RunConfig) -> dict[str, float]:
+    """Custom resources that a local cluster announces: whatever the workers ask for."""
+    total: dict[str, float] = {}
+    for need in needs_of(config):
+        for name, amount in need.resources.items():
+            total[name] = total.get(name, 0.0) + need.count * amount
+    return total
 
 
 def _check_memory(config: RunConfig) -> None:
@@ -102,21 +134,30 @@ def _check_memory(config: RunConfig) -> None:
         )
 
 
-def _fits(need: Need, left: Sequence[float]) -> bool:
-    return need.num_cpus <= left[0] + _SLACK and need.num_gpus <= left[1] + _SLACK
+def _amounts(side: Need | Offer) -> dict[str, float]:
+    return {"CPU": side.num_cpus, "GPU": side.num_gpus, **side.resources}
+
+
+def _fits(asked: dict[str, float], left: dict[str, float]) -> bool:
+    return all(amount <= left.get(name, 0.0) + _SLACK for name, amount in asked.items())
 
 
 def _missing(need: Need, placed: int, needs: Sequence[Need], offers: Sequence[Offer]) -> str:
-    asked = ", ".join(
-        f"{n.count} {n.kind} of {n.num_cpus:g} CPU" + (f" + {n.num_gpus:g} GPU" * (n.num_gpus > 0))
-        for n in needs
-    )
-    nodes = ", ".join(
-        f"{o.node}: {o.num_cpus:g} CPU" + (f" + {o.num_gpus:g} GPU" * (o.num_gpus > 0))
-        for o in offers
-    )
+    asked = ", ".join(f"{n.count} {n.kind} of {_told(n, ())}" for n in needs)
+    custom = sorted({name for n in needs for name in n.resources})
+    nodes = ", ".join(f"{offer.node}: {_told(offer, custom)}" for offer in offers)
     return (
         f"the cluster has no place for {need.kind} {placed + 1} of {need.count} "
         f"(asked for: {asked}; free: {nodes or 'no node'}); lower the counts or num_cpus and "
         "num_gpus of rollout, learner and sandbox, or add nodes"
+        + f" that announce {' and '.join(need.resources)}"
+        * bool(need.resources)
     )
+
+
+def _told(side: Need | Offer, custom: Sequence[str]) -> str:
+    """Amounts as words: CPUs always, of the others what there is; an offer's as asked for."""
+    amounts = _amounts(side)
+    names = custom if isinstance(side, Offer) else sorted(side.resources)
+    shown = ["CPU", *(name for name in ("GPU", *names) if amounts.get(name, 0.0) > 0)]
+    return " + ".join(f"{amounts[name]:g} {name}" for name in shown)

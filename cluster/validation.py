@@ -16,23 +16,26 @@ from redline.cluster.config import (
     is_simulated,
 )
 from redline.cluster.errors import UserError
+from redline.dsl.registry import Registry
+from redline.dsl.settings import EDITOR
+from redline.dsl.tools import TOOLS
 from redline.learner.contradictions import refuse_contradictions
-from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS, SCHEDULES
+from redline.learner.registries import ESTIMATORS, SURROGATES
+from redline.learner.settings import GROUP_BASELINES, PACKINGS, SCHEDULES
 from redline.replay.settings import SamplingPolicy
+from redline.sandbox.backends import BACKENDS
 from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 _CHOICES = {
-    "learner.loss.estimator": ESTIMATORS,
     "learner.loss.credit": ("reward_to_go", "trajectory"),
     "learner.packing": PACKINGS,
     "learner.optimizer.schedule": SCHEDULES[:1],
     "sft.optimizer.schedule": SCHEDULES,
     "learner.loss.signal": ("advantage", "outcome"),
     "learner.loss.no_signal": ("drop", "keep", "resample"),
-    "learner.loss.kind": ("clipped", "gspo", "cispo"),
     "learner.loss.old_policy": ("learner", "sampler"),
     "learner.loss.kl_estimator": ("k1", "k2", "k3"),
     "learner.loss.kl_in": ("loss", "reward"),
@@ -47,6 +50,13 @@ _CHOICES = {
     "sandbox.max_tier": TIERS,
     "prompt.chat": ("auto", "never"),
     "replay.sampling": tuple(str(policy) for policy in SamplingPolicy),
+}
+
+_REGISTRIES: dict[str, Registry[Any]] = {
+    "learner.loss.estimator": ESTIMATORS,
+    "learner.loss.kind": SURROGATES,
+    "prompt.tool": TOOLS,
+    "sandbox.backend": BACKENDS,
 }
 
 _AT_LEAST_ONE = frozenset({
@@ -79,10 +89,17 @@ _SHARES = frozenset({
     "sft.lora.dropout",
 })  # fmt: skip
 
+_OWN_KEYS = ("CPU", "GPU", "cpu", "gpu")
+
 _SHORT_COMMAND = 16
 """Bytes, and so tokens at most, of a short command: `REPW 12 >>>a >>>`."""
 
 _ANY_SIGN = ("reward.",)
+
+
+def choices(key: str) -> tuple[object, ...]:
+    """The values that a key may have; empty where any of its type will do."""
+    return _REGISTRIES[key].names if key in _REGISTRIES else _CHOICES.get(key, ())
 
 
 def check_run(config: RunConfig) -> None:
@@ -92,6 +109,11 @@ def check_run(config: RunConfig) -> None:
     _check_tasks(config.tasks)
     _check_isolation(config.sandbox)
     _check_rollout(config.rollout)
+    _require(
+        config.prompt.tool == EDITOR or not config.rollout.sampling.grammar,
+        f"rollout.sampling.grammar=true is the grammar of the tool {EDITOR!r}, but prompt.tool="
+        f"{config.prompt.tool!r}: set grammar=false",
+    )
     longest = config.rollout.engine.max_model_len
     _require(
         config.learner.micro_batch_tokens >= longest,
@@ -109,6 +131,10 @@ def check_sft(config: SftConfig) -> None:
     _check_values(config)
     _check_tasks(config.tasks)
     _check_isolation(config.sandbox)
+    _require(
+        config.prompt.tool == EDITOR,
+        f"prompt.tool={config.prompt.tool!r}: demonstrations are of the tool {EDITOR!r}",
+    )
     _require(
         config.model is not None or config.sft.lora.rank == 0,
         f"sft.lora.rank={config.sft.lora.rank} trains adapters of a model that knows something, "
@@ -136,9 +162,11 @@ def _check_name(name: str) -> None:
 
 def _check_values(config: RunConfig | SftConfig) -> None:
     for key, value in _walk(config):
-        if key in _CHOICES:
-            options = ", ".join(map(str, _CHOICES[key]))
-            _require(value in _CHOICES[key], f"{key}={value!r}: expected one of {options}")
+        if allowed := choices(key):
+            options = ", ".join(map(str, allowed))
+            _require(value in allowed, f"{key}={value!r}: expected one of {options}")
+        if isinstance(value, dict):
+            _check_amounts(key, value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         if key in _AT_LEAST_ONE:
@@ -149,6 +177,15 @@ def _check_values(config: RunConfig | SftConfig) -> None:
             _require(0 <= value <= 1, f"{key}={value}: expected between 0 and 1")
         elif not key.startswith(_ANY_SIGN):
             _require(value >= 0, f"{key}={value}: expected 0 or more")
+
+
+def _check_amounts(key: str, amounts: dict[str, float]) -> None:
+    for name, amount in amounts.items():
+        _require(amount > 0, f"{key}.{name}={amount:g}: expected more than 0")
+        _require(
+            name not in _OWN_KEYS,
+            f"{key}.{name}: CPUs and GPUs have settings of their own, num_cpus and num_gpus",
+        )
 
 
 def _check_tasks(tasks: TaskSettings) -> None:

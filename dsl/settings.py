@@ -15,10 +15,16 @@ EXIT    when all tests pass"""
 """What an instruct model is told once, at the top of its first message."""
 
 
+EDITOR = "editor"
+"""Name of the tool that comes with redline."""
+
+
 @dataclass(kw_only=True)
 class PromptSettings:
     """How a task and the editor's state are written for the policy."""
 
+    tool: str = EDITOR
+    """What the policy works with: `editor`, or a tool that a module of `plugins` registers."""
     command_prefix: str = "### "
     """Written at the end of each state, right before the policy's command."""
     max_feedback_chars: int = 240
@@ -57,9 +63,13 @@ class CorruptionSettings:
     """How correct programs are broken: shares of the four kinds of edit, and their order."""
 
     delete: float = 1.0
+    """Share of deleted lines."""
     add: float = 1.0
+    """Share of added lines."""
     replace_line: float = 1.0
+    """Share of replaced lines."""
     replace_word: float = 1.0
+    """Share of replaced words."""
     order: str = "top_down"
     """`top_down`: edits go to lines of their own where there are enough, and the repair goes
     from the top to the bottom, so that there is one right next command to learn; `random`: each

@@ -29,7 +29,7 @@ from redline.dsl.files import (
 )
 from redline.dsl.readers.detect import format_of, known
 from redline.dsl.readers.formats import Format
-from redline.dsl.readers.hub import dataset_rows, is_dataset_name
+from redline.dsl.readers.sources import source_of
 from redline.dsl.task_fields import TaskFieldError, object_from_json, task_to_json
 from redline.dsl.tasks import RepairTask
 
@@ -45,8 +45,9 @@ class TaskFile:
 def read_task_file(path: TaskPath) -> TaskFile:
     """Read every task of a file, in its order.
 
-    `path` may also be a URL of fsspec or `hf:NAME`, a data set of the Hugging Face hub. Raises
-    TaskFileError at the first fault; a file without any task is one.
+    `path` may also be a URL of fsspec or `hf:NAME`, a data set of the Hugging Face hub, or name
+    another registered source. Raises TaskFileError at the first fault; a file without any task is
+    one.
     """
     found = list(_iter_file(path))
     if not found:
@@ -102,8 +103,9 @@ def _iter_file(path: TaskPath) -> Iterator[tuple[Format, RepairTask]]:
 
 def _objects(path: TaskPath) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Each object with the number of its line, or of its row in a data set."""
-    if is_dataset_name(os.fspath(path)):
-        yield from enumerate(dataset_rows(os.fspath(path)), start=1)
+    if (asked := source_of(os.fspath(path))) is not None:
+        source, rest = asked
+        yield from enumerate(source(rest), start=1)
         return
     first = True
     with open_to_read(path) as stream:

@@ -15,15 +15,21 @@ SCHEDULES = ("constant", "linear", "cosine")
 
 ESTIMATORS = (*GROUP_BASELINES, "reinforce_pp", "gae")
 
+LOSS_KINDS = ("clipped", "gspo", "cispo")
+
 
 @dataclass(kw_only=True)
 class OptimizerSettings:
     """AdamW and its schedule."""
 
     learning_rate: float = 1e-5
+    """Peak rate."""
     betas: list[float] = field(default_factory=lambda: [0.9, 0.95])
+    """Decay of AdamW's two averages."""
     eps: float = 1e-8
+    """Added to the denominator of AdamW's update."""
     weight_decay: float = 0.0
+    """Decoupled from the gradient."""
     warmup_steps: int = 0
     """Steps over which the rate grows linearly from nothing."""
     schedule: str = "constant"
@@ -59,7 +65,9 @@ class LossSettings:
     """Whose log-probabilities a ratio divides by: the `learner`'s before the first update on a
     batch, or the `sampler`'s, so that clipping bounds staleness too."""
     clip_low: float = 0.2
+    """How far below 1 a ratio may count."""
     clip_high: float = 0.28
+    """How far above 1 a ratio may count."""
     dual_clip: float = 0.0
     """Bound above 1 on the ratio where the advantage is negative; 0 turns it off."""
     kl_coef: float = 0.0
@@ -69,6 +77,7 @@ class LossSettings:
     kl_in: str = "loss"
     """Whether the penalty is part of the `loss`, or of the `reward` of each token."""
     entropy_coef: float = 0.0
+    """Weight of the entropy bonus."""
     tis_cap: float = 2.0
     """Cap of the importance weight between learner and sampler; 0 turns the correction off."""
     mismatch_low: float = 0.0
@@ -80,6 +89,7 @@ class LossSettings:
     aggregation: str = "token_mean"
     """`token_mean`, `sequence_mean` or `constant` (divided by `constant_length`)."""
     constant_length: int = 128
+    """Tokens that `aggregation: constant` divides by."""
 
 
 @dataclass(kw_only=True)
@@ -101,7 +111,9 @@ class CriticSettings:
     normalize_advantages: bool = True
     """Whether advantages are shifted and scaled to mean 0 and spread 1 over the step."""
     learning_rate: float = 1e-3
+    """Rate of the critic's own optimizer."""
     max_grad_norm: float = 1.0
+    """Bound of the critic's gradients."""
     value_clip: float = 0.2
     """How far a value may move from the one before the step within its loss; 0 means freely."""
 
@@ -111,8 +123,11 @@ class DeepSpeedSettings:
     """Engine of the training step."""
 
     zero_stage: int = 0
+    """What is divided among ranks: 0 nothing, 1 optimizer state, 2 gradients too, 3 weights too."""
     offload_optimizer: bool = False
+    """Keep the optimizer's state in the memory of the CPU."""
     activation_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them."""
 
 
 @dataclass(kw_only=True)
@@ -120,8 +135,11 @@ class LoraSettings:
     """Low-rank adapters; rank 0 trains all weights."""
 
     rank: int = 0
+    """Rank of the adapters; 0 trains all weights."""
     alpha: float = 32.0
+    """Adapters are scaled by alpha / rank."""
     dropout: float = 0.0
+    """Dropout before the adapters."""
     target_modules: str = "all-linear"
     """`all-linear` (all but the output head) or names of layers, separated by commas."""
 
@@ -133,7 +151,11 @@ class LearnerSettings:
     ranks: int = 1
     """Processes that train together, each with `num_cpus` and `num_gpus` of its own."""
     num_cpus: float = 1.0
+    """CPUs that each rank asks Ray for."""
     num_gpus: float = 0.0
+    """GPUs that each rank asks Ray for."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources that each rank asks for, such as `{redline_learner: 1}`."""
     threads: int = 2
     """Torch threads of one rank on CPU; 0 leaves torch's default."""
     dtype: str = "float32"
@@ -146,9 +168,11 @@ class LearnerSettings:
     with (prompt and first state) is computed once; `packed`: without padding only; `padded`: for
     models whose attention is not plain causal; `auto`: the first that the policy allows."""
     groups_per_step: int = 8
+    """Groups of one optimizer step."""
     micro_batch_tokens: int = 8192
     """Token budget of one forward and backward, padding counted."""
     epochs_per_batch: int = 1
+    """Passes over each batch."""
     max_skipped_steps: int = 10
     """Optimizer steps in a row with a non-finite loss or gradient after which a run ends."""
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
@@ -163,11 +187,17 @@ class TinyModelSettings:
     """Shape of a Llama made from nothing, with a tokenizer trained on the demonstrations."""
 
     vocab_size: int = 512
+    """Tokens of its tokenizer."""
     hidden_size: int = 128
+    """Width."""
     intermediate_size: int = 384
+    """Width of the feed-forward layers."""
     layers: int = 4
+    """Transformer blocks."""
     heads: int = 4
+    """Attention heads."""
     tie_embeddings: bool = True
+    """Whether the output head is the embedding."""
 
 
 @dataclass(kw_only=True)
@@ -175,6 +205,7 @@ class SftSettings:
     """Supervised fine-tuning on demonstrations."""
 
     epochs: float = 1.0
+    """Passes over the demonstrations."""
     micro_batch_tokens: int = 8192
     """Token budget of one forward and backward, padding counted."""
     batch_tokens: int = 16_384

@@ -46,10 +46,11 @@ def kill_drivers():
 class Driver:
     """One `redline` process; its stderr is collected as it comes."""
 
-    def __init__(self, *arguments, cwd):
+    def __init__(self, *arguments, cwd, environment=None):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "redline.cluster.main", *map(str, arguments)],
             cwd=cwd,
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -8,7 +8,6 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PREFIX = "hf:"
 _KNOWN = {
     "mbpp": "google-research-datasets/mbpp:full",
     "google-research-datasets/mbpp": "google-research-datasets/mbpp:full",
@@ -18,18 +17,12 @@ _KNOWN = {
 """Names without a configuration that mean one all the same."""
 
 
-def is_dataset_name(path: str) -> bool:
-    """Whether a path means a data set of the hub."""
-    return path.startswith(PREFIX) and not path.startswith(f"{PREFIX}//")
-
-
-def dataset_rows(path: str) -> Iterator[Mapping[str, Any]]:
-    """The rows of all splits of a data set, one split after the other.
+def dataset_rows(given: str) -> Iterator[Mapping[str, Any]]:
+    """The rows of all splits of a data set, one split after the other; `given` follows `hf:`.
 
     Raises ImportError naming what to install where `datasets` is absent, and OSError when the
     data set cannot be loaded.
     """
-    given = path.removeprefix(PREFIX)
     name, _, configuration = _KNOWN.get(given, given).partition(":")
     try:
         datasets = importlib.import_module("datasets")

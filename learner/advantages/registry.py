@@ -11,6 +11,7 @@ from redline.learner.advantages.grpo_per_turn import grpo_per_turn
 from redline.learner.advantages.reinforce_pp import reinforce_pp
 from redline.learner.advantages.returns import EPSILON, Float64, Rewards
 from redline.learner.advantages.rloo import rloo
+from redline.learner.registries import ESTIMATORS
 
 TokenCounts = Sequence[Sequence[Sequence[int]]]
 """Action tokens of each turn of each trajectory of each group."""
@@ -27,22 +28,17 @@ def _within_groups(
     return [estimator(rewards, credit) for rewards in groups]
 
 
-ESTIMATORS: dict[str, StepEstimator] = {
-    "grpo": partial(_within_groups, grpo),
-    "grpo_per_turn": partial(_within_groups, grpo_per_turn),
-    "dr_grpo": partial(_within_groups, dr_grpo),
-    "rloo": partial(_within_groups, rloo),
-    "reinforce_pp": reinforce_pp,
-}
-"""Those that need rewards only; `gae` also needs a critic's values."""
+ESTIMATORS.add("grpo", partial(_within_groups, grpo))
+ESTIMATORS.add("grpo_per_turn", partial(_within_groups, grpo_per_turn))
+ESTIMATORS.add("dr_grpo", partial(_within_groups, dr_grpo))
+ESTIMATORS.add("rloo", partial(_within_groups, rloo))
+ESTIMATORS.add("reinforce_pp", reinforce_pp)
 
 
 def estimate(
     name: str, groups: Sequence[Rewards], action_tokens: TokenCounts, credit: str
 ) -> list[list[Float64]]:
     """Advantages of every turn by the estimator of that name; ValueError when there is none."""
-    if name not in ESTIMATORS:
-        raise ValueError(f"estimator is {name!r}, expected one of {sorted(ESTIMATORS)}")
     return ESTIMATORS[name](groups, action_tokens, credit)
 
 

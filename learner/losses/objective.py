@@ -1,6 +1,7 @@
 """The whole objective of a micro-batch, put together from its parts by setting."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -10,6 +11,7 @@ from redline.learner.losses.gspo import sequence_ratio
 from redline.learner.losses.kl import k3, kl_estimate
 from redline.learner.losses.mismatch import importance_weights, mismatch_ratio, outside_band
 from redline.learner.losses.ratios import ratio_of
+from redline.learner.registries import SURROGATES
 from redline.learner.settings import LossSettings
 
 
@@ -77,15 +79,60 @@ def surrogate(
     settings: LossSettings,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss of each token by `settings.kind`, and where it was clipped; ValueError if unknown."""
+    return SURROGATES[settings.kind](logprobs, old_logprobs, advantages, sequence, settings)
+
+
+class Surrogate(Protocol):
+    """A policy-gradient loss; all tensors are (n,)."""
+
+    def __call__(
+        self,
+        logprobs: torch.Tensor,
+        old_logprobs: torch.Tensor,
+        advantages: torch.Tensor,
+        sequence: torch.Tensor,
+        settings: LossSettings,
+        /,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss of each token, to be differentiated, and whether it was clipped (bool)."""
+        ...
+
+
+def _clipped(
+    logprobs: torch.Tensor,
+    old_logprobs: torch.Tensor,
+    advantages: torch.Tensor,
+    _: torch.Tensor,
+    settings: LossSettings,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    ratio = ratio_of(logprobs - old_logprobs)
     low, high = settings.clip_low, settings.clip_high
-    match settings.kind:
-        case "clipped":
-            ratio = ratio_of(logprobs - old_logprobs)
-            return clipped_surrogate(ratio, advantages, low, high, settings.dual_clip)
-        case "gspo":
-            ratio = sequence_ratio(logprobs, old_logprobs, sequence)
-            return clipped_surrogate(ratio, advantages, low, high, settings.dual_clip)
-        case "cispo":
-            ratio = ratio_of(logprobs - old_logprobs)
-            return cispo_surrogate(logprobs, ratio, advantages, low, high)
-    raise ValueError(f"loss.kind is {settings.kind!r}, expected `clipped`, `gspo` or `cispo`")
+    return clipped_surrogate(ratio, advantages, low, high, settings.dual_clip)
+
+
+def _gspo(
+    logprobs: torch.Tensor,
+    old_logprobs: torch.Tensor,
+    advantages: torch.Tensor,
+    sequence: torch.Tensor,
+    settings: LossSettings,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    ratio = sequence_ratio(logprobs, old_logprobs, sequence)
+    low, high = settings.clip_low, settings.clip_high
+    return clipped_surrogate(ratio, advantages, low, high, settings.dual_clip)
+
+
+def _cispo(
+    logprobs: torch.Tensor,
+    old_logprobs: torch.Tensor,
+    advantages: torch.Tensor,
+    _: torch.Tensor,
+    settings: LossSettings,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    ratio = ratio_of(logprobs - old_logprobs)
+    return cispo_surrogate(logprobs, ratio, advantages, settings.clip_low, settings.clip_high)
+
+
+SURROGATES.add("clipped", _clipped)
+SURROGATES.add("gspo", _gspo)
+SURROGATES.add("cispo", _cispo)

@@ -123,6 +123,8 @@ def test_a_file_without_a_name_is_called_after_itself(tmp_path):
         ("demo", ["rollout.sampling.max_command_tokens=4000"], r"leaves no room"),
         ("demo", ["prompt.chat=on"], r"prompt\.chat='True': expected one of auto, never"),
         ("demo", ["eval.answer_tokens=0"], r"expected at least 1"),
+        ("demo", ["sandbox.resources.pool=0"], r"sandbox.resources.pool=0: expected more than 0"),
+        ("demo", ["learner.resources.GPU=1"], r"settings of their own, num_cpus and num_gpus"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(name, overrides, message):
@@ -137,6 +139,16 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match=r"bad\.yaml"):
         load_config(str(path))
+
+
+def test_custom_resources_have_names_of_the_users_own(tmp_path):
+    config = load_config("demo", ["rollout.resources.redline_sampler=1"])
+    assert config.rollout.resources == {"redline_sampler": 1.0}
+    saved = tmp_path / "saved.yaml"
+    saved.write_text(to_yaml(config))
+    assert load_config(str(saved), ["sandbox.resources={redline_sandbox: 0.5}"]) == load_config(
+        "demo", ["rollout.resources.redline_sampler=1", "sandbox.resources.redline_sandbox=0.5"]
+    )
 
 
 def test_batch_arithmetic():

@@ -141,6 +141,24 @@ def test_what_has_no_place_is_named():
         check_placeable(needs, [Offer(node=n, num_cpus=4, num_gpus=0.5) for n in "abcd"])
 
 
+def test_nodes_of_one_machine_are_counted_apart():
+    needs = [Need(kind="sampler", count=2, num_cpus=1, num_gpus=0)]
+    check_placeable(needs, [Offer(node="same", num_cpus=1, num_gpus=0)] * 2)
+
+
+def test_workers_with_custom_resources_need_nodes_that_announce_them():
+    need = Need(kind="sandbox", count=2, num_cpus=1, num_gpus=0, resources={"redline_sandbox": 1})
+    plain = Offer(node="head", num_cpus=8, num_gpus=0, resources={"memory": 9.0})
+    pool = Offer(node="pool", num_cpus=2, num_gpus=0, resources={"redline_sandbox": 2})
+    check_placeable([need], [plain, pool])
+    with pytest.raises(UserError, match="no place for sandbox 2 of 2") as caught:
+        check_placeable([need], [plain, Offer(node="pool", num_cpus=2, num_gpus=0,
+                                              resources={"redline_sandbox": 1})])  # fmt: skip
+    told = str(caught.value)
+    assert "2 sandbox of 1 CPU + 1 redline_sandbox; free: head: 8 CPU, pool: 2 CPU + 1" in told
+    assert "add nodes that announce redline_sandbox" in told
+
+
 def test_the_guardian_ends_what_a_killed_driver_leaves(tmp_path):
     code = (
         "import subprocess, sys, time\n"
