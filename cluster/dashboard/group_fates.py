@@ -5,7 +5,6 @@ store has as committed; those of an earlier attempt that were rewound do not cou
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from redline.replay.batches import Batch
 from redline.replay.catalog import GroupState
 from redline.replay.history import read_ledger
 from redline.replay.ledger import Ledger
+from redline.replay.places import Place
 from redline.replay.sequences import SequenceSet
 
 _EVERY = 1 << 30
@@ -52,7 +52,7 @@ class GroupFates:
         return pa.array([self._steps.get(n) for n in sequences.tolist()], pa.int32())
 
 
-def read_fates(store: Path) -> GroupFates:
+def read_fates(store: Place) -> GroupFates:
     """The fates that the journals tell; raises `JournalError` when one is damaged."""
     return GroupFates(read_ledger(store))
 

@@ -5,8 +5,8 @@ deleted, and looks at the journals when they changed. What it found is one immut
 searches in other threads never wait and never see half of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 import pyarrow as pa
@@ -15,6 +15,8 @@ from redline.cluster.dashboard.group_fates import read_fates
 from redline.cluster.dashboard.segment_rows import ROWS, read_segment_rows
 from redline.replay import identity
 from redline.replay.errors import JournalError, ReplayError
+from redline.replay.object_path import ObjectPath
+from redline.replay.places import Place
 from redline.replay.segment import list_segments
 
 INDEX = pa.schema(
@@ -41,7 +43,7 @@ class Snapshot:
 class TrajectoryIndex:
     """The index of one store, which need not exist yet."""
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Place) -> None:
         self.store = store
         self.snapshot = Snapshot(table=INDEX.empty_table())
         self._segments: dict[str, pa.Table] = {}
@@ -61,15 +63,18 @@ class TrajectoryIndex:
             self._seen = seen
             return True
 
-    def _mark(self, name: str) -> tuple[int, int, int] | None:
-        """Something that differs when the file was written to or replaced."""
+    def _mark(self, name: str) -> object:
+        """Something that differs when the journal was written to or replaced."""
+        journal = self.store / name
+        if isinstance(journal, ObjectPath):  # one object for each entry
+            return sorted(entry.name for entry in journal.glob("*"))
         try:
-            status = (self.store / name).stat()
+            status = journal.stat()
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns
 
-    def _read_segments(self, files: list[Path]) -> None:
+    def _read_segments(self, files: Sequence[Place]) -> None:
         names = {file.name for file in files}
         self._segments = {n: table for n, table in self._segments.items() if n in names}
         self._bad = {n: problem for n, problem in self._bad.items() if n in names}

@@ -11,6 +11,7 @@ from redline.cluster.errors import UserError, one_line
 from redline.cluster.status_file import FILE_NAME, find_run
 from redline.replay import identity
 from redline.replay.errors import ReplayError
+from redline.replay.places import Place, join_place, place_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +23,13 @@ class RunFiles:
     model: str
     steps: int
     """Steps that the run is to take; 0 when the configuration does not say."""
+    store: Place
+    """The replay store."""
 
     @property
     def curves(self) -> Path:
         """One JSON line for each step."""
         return self.folder / "metrics" / "steps.jsonl"
-
-    @property
-    def store(self) -> Path:
-        """The replay store."""
-        return self.folder / "replay"
 
     @property
     def isolation(self) -> Path:
@@ -53,6 +51,7 @@ def open_run(run: str, root: Path) -> RunFiles:
         name=str(settings.get("name", folder.name)),
         model=str(settings.get("model", "")),
         steps=_whole(settings.get("steps")),
+        store=_store(settings, folder),
     )
     _refuse_empty(files)
     _refuse_other_store(files)
@@ -86,6 +85,17 @@ def _settings(path: Path) -> dict[str, Any]:
             "again under another name"
         )
     return settings
+
+
+def _store(settings: dict[str, Any], folder: Path) -> Place:
+    replay = settings.get("replay")
+    root = replay.get("root") if isinstance(replay, dict) else None
+    if not isinstance(root, str):
+        return folder / "replay"
+    try:
+        return place_of(join_place(root, str(settings.get("name", folder.name))))
+    except ReplayError as error:
+        raise UserError(one_line(error)) from error
 
 
 def _refuse_empty(files: RunFiles) -> None:

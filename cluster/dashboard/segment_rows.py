@@ -1,10 +1,9 @@
 """The flat facts of every trajectory of one sealed segment, copied out of its file."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 
+from redline.replay.places import Place
 from redline.replay.schema import SCHEMA
 from redline.replay.segment import Segment
 
@@ -24,7 +23,7 @@ ROWS = pa.schema(
 """`sequence` is the number of the trajectory's group, `row` its place within the group."""
 
 
-def read_segment_rows(path: Path) -> pa.Table:
+def read_segment_rows(path: Place) -> pa.Table:
     """One row of `ROWS` for each trajectory of a segment, in its order.
 
     The file's checksum is compared. Raises `SegmentError` for a damaged file,

@@ -108,7 +108,7 @@ def test_tensorboard_reads_the_curves(tmp_path):
 
 
 def test_utilisation_is_a_curve_only_where_it_is_known():
-    plain = report()
+    plain = fakes.make_report()
     assert "perf/mfu" not in curves_of(plain)
     known = dataclasses.replace(plain, result=dataclasses.replace(plain.result, mfu=0.4))
     assert curves_of(known)["perf/mfu"] == 0.4
