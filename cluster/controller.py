@@ -125,7 +125,7 @@ class Controller:
     async def _train_one_batch(self, *, push: bool = True) -> int:
         """Lease, train, commit, push, report, checkpoint; returns the number of groups."""
         began = time.monotonic()
-        lease = await self._lease(extended=not push)
+        lease = await self._lease(again=not push)
         if lease is not None and push:
             lease = await self._top_up(lease)
         if lease is None:  # a stop was asked for
@@ -135,8 +135,7 @@ class Controller:
         trained = time.monotonic()
         receipts = await self._adopt(result, push=push)
         ended = time.monotonic()
-        added = len(lease.groups) - self.credits.groups_per_step
-        self.credits.consume(len(lease.groups) - (added if push else 0))
+        self.credits.consume()
         self.step += 1
         report = StepReport(
             result=result,
@@ -149,7 +148,7 @@ class Controller:
             seconds_train=trained - leased,
             seconds_push=ended - trained,
             seconds_total=ended - began,
-            resampled_groups=added,
+            resampled_groups=len(lease.groups) - self.credits.groups_per_step,
             sampled_tokens=_sampled_tokens(lease.groups),
         )
         self.observer.on_step(report)
@@ -157,29 +156,33 @@ class Controller:
             await self._checkpoint()
         return len(lease.groups)
 
-    async def _lease(self, *, extended: bool = False) -> Lease | None:
-        """Wait for a batch that leaves nothing behind which would be too old for the next."""
+    async def _lease(self, *, again: bool = False) -> Lease | None:
+        """Wait for a batch that leaves nothing behind which would be too old for the next.
+
+        `again` lends one that was trained on before as it was, topped up or not.
+        """
         count = self.credits.groups_per_step
         if not await self._until(partial(self.credits.batch_ready, self.version), count):
             return None
         starts = tuple(self.credits.in_flight.values())
         oldest = self.credits.min_version(self.version)
-        return self._lent(await self.store.lease(count, oldest, starts, extended=extended))
+        count += 0 if again else self.credits.excess
+        lease = self._lent(await self.store.lease(count, oldest, starts, extended=again))
+        self.credits.lease(len(lease.groups))
+        return lease
 
     async def _top_up(self, lease: Lease) -> Lease | None:
         """Add others to a batch in place of groups without a signal; None when stopped."""
-        added = 0
-        while self.resampling and (more := self.resampling.missing(lease.groups, added)) > 0:
-            self.credits.consume(more)
+        count = self.credits.groups_per_step
+        while self.resampling and (more := self.resampling.missing(lease.groups, count)) > 0:
+            self.credits.replace(more)
             self._start_groups()
-            held = self.credits.groups_per_step - more
-            ready = partial(self.credits.batch_ready, self.version, more=more, held=held)
-            if not await self._until(ready, more):
+            if not await self._until(partial(self.credits.batch_ready, self.version, more), more):
                 return None
             starts = tuple(self.credits.in_flight.values())
             oldest = self.credits.min_version(self.version)
             lease = self._lent(await self.store.extend(lease.lease_id, more, oldest, starts))
-            added += more
+            self.credits.lease(more)
         return lease
 
     def _lent(self, lease: Lease | None) -> Lease:

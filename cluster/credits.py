@@ -19,7 +19,9 @@ class Credits:
     groups_per_step: int
     stored: int = 0
     """Groups in the store that have a credit: those that no step was trained on, without the ones
-    that a step replaces."""
+    that the present step replaces."""
+    held: int = 0
+    """Of those, the ones that are leased for the present step."""
     in_flight: dict[str, int] = field(default_factory=dict)
     """Weight version at the start, by group id."""
 
@@ -33,6 +35,13 @@ class Credits:
         """Groups that may start now; 0 when a resumed store holds more than the limit."""
         return max(0, self.limit - self.stored - len(self.in_flight))
 
+    @property
+    def excess(self) -> int:
+        """Groups above the limit that a resumed store may hold: those that a step was being topped
+        up with when the run ended. Its next batch has to take them too.
+        """
+        return max(0, self.stored + len(self.in_flight) - self.limit)
+
     def start(self, group_id: str, version: int) -> None:
         """Take a credit for a group that starts at `version`."""
         if self.free < 1 or group_id in self.in_flight:
@@ -44,21 +53,29 @@ class Credits:
         del self.in_flight[group_id]
         self.stored += 1
 
-    def consume(self, groups: int) -> None:
-        """Give back the credits of groups that were trained on."""
-        self.stored -= groups
+    def lease(self, groups: int) -> None:
+        """Stored groups were leased for the present step."""
+        self.held += groups
+
+    def replace(self, more: int) -> None:
+        """Free credits of leased groups that teach nothing, so that `more` others may join them."""
+        freed = self.held + more - self.groups_per_step
+        self.stored -= freed
+        self.held -= freed
+
+    def consume(self) -> None:
+        """The leased groups were trained on: give back their credits."""
+        self.stored -= self.held
+        self.held = 0
 
     def min_version(self, version: int) -> int:
         """Oldest weights that a step at `version` may train on."""
         return version - self.max_staleness
 
-    def batch_ready(self, version: int, *, more: int | None = None, held: int = 0) -> bool:
-        """Whether the step at `version` may lease its groups.
-
-        `more` are those that a step which holds `held` groups already is topped up with.
-        """
+    def batch_ready(self, version: int, more: int | None = None) -> bool:
+        """Whether the step at `version` may lease its groups, or `more` of them."""
         wanted = self.groups_per_step if more is None else more
-        return self.stored - held >= wanted and all(
+        return self.stored - self.held >= wanted and all(
             self._due_by(version + later) <= later * self.groups_per_step
             for later in range(self.max_staleness + 1)
         )

@@ -79,7 +79,8 @@ def step_line(number: int, total: int, report: StepReport) -> str:
     """One step in one line."""
     result = report.result
     width = len(str(total))
-    note = "  (skipped: no signal)" if result.skipped else ""
+    note = f"  ({report.resampled_groups} resampled)" if report.resampled_groups else ""
+    note += "  (skipped: no signal)" if result.skipped else ""
     return (
         f"step {number:>{width}}/{total}  reward {result.reward_mean:+.3f}  "
         f"solved {result.solve_rate:6.1%}  turns {result.num_turns:.2f}  "

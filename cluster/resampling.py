@@ -33,6 +33,7 @@ class Resampling:
             without_signal=lambda groups: judge_groups(groups, settings).no_signal_groups,
         )
 
-    def missing(self, groups: Sequence[TrajectoryGroup], added: int) -> int:
-        """Groups to add to a batch in which `added` replace others already."""
+    def missing(self, groups: Sequence[TrajectoryGroup], groups_per_step: int) -> int:
+        """Groups to add to a batch, of which as many as a step has are to teach something."""
+        added = len(groups) - groups_per_step
         return min(self.without_signal(groups), self.limit) - added

@@ -116,3 +116,19 @@ def test_groups_that_are_too_old_are_not_lent(tmp_path):
         return ids(lease), dropped
 
     assert asyncio.run(main()) == (["new"], 1)
+
+
+def test_a_lease_takes_more_groups_on(tmp_path):
+    async def main():
+        actor = ReplayActor(tmp_path)
+        for name in ("a", "b", "c"):
+            await actor.append(group(name))
+        lease = await actor.lease(1)
+        longer = await actor.extend(lease.lease_id, 2)
+        assert await actor.extend(lease.lease_id, 1) is None
+        await actor.commit(lease.lease_id)
+        committed = (await actor.stats()).committed
+        await actor.close()
+        return ids(longer), committed
+
+    assert asyncio.run(main()) == (["a", "b", "c"], 3)

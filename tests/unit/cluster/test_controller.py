@@ -205,13 +205,21 @@ def test_groups_without_signal_are_replaced_up_to_a_limit(
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.integers(0, 1000), staleness=st.integers(0, 2), kill=st.floats(0.01, 0.1))
-def test_resampled_batches_are_trained_again_as_they_were(tmp_path_factory, seed, staleness, kill):
+@given(
+    seed=st.integers(0, 1000),
+    staleness=st.integers(0, 2),
+    kill=st.floats(0.01, 0.1),
+    policy=POLICIES,
+)
+def test_resampled_batches_are_trained_again_as_they_were(
+    tmp_path_factory, seed, staleness, kill, policy
+):
     folder = tmp_path_factory.mktemp("run")
-    first = Run(folder, seed=seed, staleness=staleness, steps=8, every=3, slow=0.003, resampled=3)
+    chosen = {"seed": seed, "staleness": staleness, "policy": policy}
+    first = Run(folder, **chosen, steps=8, every=3, slow=0.003, resampled=3)
     asyncio.run(first.go(kill_after=kill))
     first.kill()
-    second = Run(folder, seed=seed, staleness=staleness, steps=8, every=3, slow=0.003, resampled=3)
+    second = Run(folder, **chosen, steps=8, every=3, slow=0.003, resampled=3)
     kept = second.learner.steps
     asyncio.run(second.go())
     lost = first.learner.batches[kept : kept + len(first.observer.reports) - kept]
@@ -220,6 +228,18 @@ def test_resampled_batches_are_trained_again_as_they_were(tmp_path_factory, seed
     assert len(trained) == len(set(trained)) == second.store.stats().committed
     assert second.store.stats().dropped_groups == 0
     assert second.learner.steps == 8
+
+
+def test_what_a_killed_step_was_topped_up_with_is_trained_in_the_next(tmp_path):
+    """More groups than the limit wait then; none of them may become too old."""
+    with ReplayStore(tmp_path / "replay") as store:
+        for number in (1, 2, 4, 5, 7):
+            store.append(fakes.make_group(f"g{number:08d}", "t", [0]))
+    run = Run(tmp_path, staleness=1, policy=SamplingPolicy.UNIFORM, resampled=3)
+    assert run.credits.excess == 1
+    asyncio.run(run.go())
+    assert len(run.learner.batches[0]) == 3
+    assert run.store.stats().dropped_groups == 0
 
 
 def test_a_failing_group_ends_the_run_with_its_error(tmp_path):

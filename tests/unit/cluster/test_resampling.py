@@ -32,10 +32,11 @@ def test_only_resampling_replaces():
 def test_a_batch_lacks_its_groups_without_signal_that_nothing_replaces_yet(estimator):
     resampling = Resampling.of(replace(RESAMPLE, estimator=estimator))
     batch = [group(0, 1.0, 0.0), group(1, 1.0, 1.0), group(2, 0.0, 0.0)]
-    assert resampling.missing(batch, 0) == 2
-    assert resampling.missing([*batch, group(3, 1.0, 0.0), group(4, 0.0, 0.0)], 2) == 1
-    assert resampling.missing([*batch, *batch[:2], *batch], 3) == 0  # the bound
+    assert resampling.missing(batch, 3) == 2
+    assert resampling.missing([*batch, group(3, 1.0, 0.0), group(4, 0.0, 0.0)], 3) == 1
+    assert resampling.missing([*batch, *batch[1:], batch[1]], 3) == 0  # the bound
+    assert resampling.missing([*batch, group(3, 1.0, 0.0)], 2) == 0  # more than a step has
 
 
 def test_a_group_of_one_has_no_baseline_and_is_replaced():
-    assert Resampling.of(RESAMPLE).missing([group(0, 1.0)], 0) == 1
+    assert Resampling.of(RESAMPLE).missing([group(0, 1.0)], 1) == 1
