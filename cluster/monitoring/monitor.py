@@ -19,6 +19,7 @@ from redline.cluster.monitoring.board import Board
 from redline.cluster.monitoring.definitions import Kind, Role, all_metrics
 from redline.cluster.monitoring.numbers import Numbers
 from redline.cluster.monitoring.polling import FleetPoll, Handles
+from redline.cluster.output import say
 from redline.cluster.progress import Phase
 from redline.cluster.records import StepReport
 from redline.cluster.run_directory import RunDirectory
@@ -117,9 +118,9 @@ class Monitor:
         self.board.add("redline_phase_seconds", seconds, phase="checkpoint")
         self.board.set("redline_last_phase_seconds", seconds, phase="checkpoint")
 
-    def on_restart(self, worker: str, role: Role) -> None:
-        """A worker was replaced after it failed."""
-        self.board.add("redline_worker_restarts", 1, worker=worker, role=role)
+    def on_restarts(self, role: Role, total: int) -> None:
+        """So many workers of a role were replaced in this attempt."""
+        self.board.follow("redline_worker_restarts", total, role=role)
 
     def watch(self, handles: Handles) -> None:
         """Ask these workers about themselves from now on, and publish through Ray.
@@ -133,6 +134,7 @@ class Monitor:
         self._poll = FleetPoll(handles, self._numbers.take, answer=answer, every=every)
         exporter = RayExporter(self.board, self._config.name) if self._exports else None
         self._watching = asyncio.ensure_future(self._watch(self._poll, exporter, every))
+        self._watching.add_done_callback(_tell_failure)
 
     async def stop_watching(self) -> None:
         """The workers end now."""
@@ -194,7 +196,7 @@ class Monitor:
             for state in WorkerState:
                 self.board.set("redline_workers", counts[role, state], role=role, state=state)
         for worker in workers:
-            self.board.add("redline_worker_restarts", 0, worker=worker.name, role=worker.role)
+            self.board.add("redline_worker_restarts", 0, role=worker.role)
             if worker.state is WorkerState.LOST:
                 self.board.forget(worker=worker.name)
 
@@ -233,3 +235,9 @@ class Monitor:
         while not self._end.wait(_SECONDS_BETWEEN_WRITES):
             with suppress(OSError):  # of a full disk those tell who must write; it may get room
                 self.write()
+
+
+def _tell_failure(watching: "asyncio.Task[None]") -> None:
+    """No run ends because its numbers are not told any more, but nobody should wonder why."""
+    if not watching.cancelled() and (error := watching.exception()) is not None:
+        say(f"metrics and workers' states are no longer told: {one_line(error)}")

@@ -318,7 +318,7 @@ FLEET = Row(
             title="Workers",
             queries=_one("sum by (role, state) (@workers)", "{{role}} {{state}}"),
         ),
-        Panel(title="Restarts", queries=_one("sum by (worker) (@worker_restarts)", "{{worker}}")),
+        Panel(title="Restarts", queries=_one("sum by (role) (@worker_restarts)", "{{role}}")),
         Panel(
             title="Store",
             queries=(("max(@store_bytes)", "sealed segments"),),

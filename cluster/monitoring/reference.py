@@ -7,12 +7,12 @@ from redline.cluster.monitoring.definitions import Metric, all_metrics
 from redline.cluster.monitoring.tables import engine, fleet, learning, run, sampling, sandboxes
 
 _SECTIONS = (
-    ("The run", run.METRICS),
-    ("Learning", learning.METRICS),
-    ("Samplers", sampling.METRICS),
-    ("Engines", engine.METRICS),
-    ("Sandboxes", sandboxes.METRICS),
-    ("Fleet and store", fleet.METRICS),
+    ("The run", run),
+    ("Learning", learning),
+    ("Samplers", sampling),
+    ("Engines", engine),
+    ("Sandboxes", sandboxes),
+    ("Fleet and store", fleet),
 )
 
 _HEAD = Path(__file__).parent / "metrics_head.md"
@@ -22,9 +22,9 @@ def reference() -> str:
     """The page as Markdown."""
     known = all_metrics()
     parts = [_HEAD.read_text(encoding="utf-8")]
-    for title, metrics in _SECTIONS:
-        parts.append(f"\n## {title}\n")
-        parts += [_entry(known[metric.name]) for metric in metrics]
+    for title, table in _SECTIONS:
+        parts.append(f"\n## {title}\n\n{table.__doc__}\n")
+        parts += [_entry(known[metric.name]) for metric in table.METRICS]
     return "".join(parts)
 
 

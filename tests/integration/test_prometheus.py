@@ -105,7 +105,7 @@ def watched(tmp_path_factory):
     )  # fmt: skip
     prometheus = Prometheus(folder, f"127.0.0.1:{port}")
     try:
-        wait_until("no step", lambda: any("step 3/" in line for line in driver.err), driver)
+        wait_until("no step", lambda: any("3/100000" in line for line in driver.err), driver)
         yield folder, driver, prometheus
     finally:
         prometheus.process.kill()

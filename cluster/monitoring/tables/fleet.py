@@ -17,8 +17,7 @@ METRICS = (
         kind=Kind.COUNTER,
         role=None,
         unit="restarts",
-        labels=("worker",),
-        meaning="Times that a worker was replaced after it failed.",
+        meaning="Workers of a role that were replaced after they failed.",
         remedy="Grows again and again: its machine is bad, or a setting exceeds its memory.",
     ),
     Metric(

@@ -85,7 +85,7 @@ def test_counters_are_asked_for_their_growth():
         kinds = {metric.kind for metric in metrics_in(query)}
         if re.search(r"\brate\(", query):
             assert kinds == {Kind.COUNTER}, query
-        elif query != "sum by (worker) (@worker_restarts)":
+        elif query != "sum by (role) (@worker_restarts)":
             assert kinds == {Kind.GAUGE}, query
 
 

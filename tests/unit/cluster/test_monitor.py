@@ -12,7 +12,7 @@ from redline.cluster.load import load_config
 from redline.cluster.metrics import curves_of
 from redline.cluster.monitoring import polling
 from redline.cluster.monitoring.definitions import Role
-from redline.cluster.monitoring.monitor import Monitor
+from redline.cluster.monitoring.monitor import Monitor, _tell_failure
 from redline.cluster.monitoring.polling import FleetPoll
 from redline.cluster.monitoring.watched_progress import WatchedProgress
 from redline.cluster.observer import RunObserver
@@ -38,14 +38,14 @@ def test_the_status_follows_a_run_to_its_end(config):
             assert status.curves["rollout/solve_rate"] == 0.5
             assert status.value("redline_training") == 1
             assert status.value("redline_dropped_trajectories", reason="stale") == 0
-            monitor.on_restart("sampler-0", Role.SAMPLER)
+            monitor.on_restarts(Role.SAMPLER, 1)
             monitor.on_checkpoint(2.5)
             monitor.on_heldout({"heldout/greedy": 0.75})
             monitor.enter(RunState.FINISHED)
         status = read_status(directory.path)
     assert status.state is RunState.FINISHED
     assert status.value("redline_training") == 0
-    assert status.value("redline_worker_restarts", worker="sampler-0") == 1
+    assert status.value("redline_worker_restarts", role="sampler") == 1
     assert status.value("redline_last_phase_seconds", phase="checkpoint") == 2.5
     assert status.value("redline_heldout_solve_rate", arm="greedy") == 0.75
     assert not status.late()
@@ -144,6 +144,20 @@ def test_the_observer_tells_curves_status_and_progress(config, tmp_path):
         resumed.open(1)
         resumed.close()
         assert monitor.status().trajectories == 1
+
+
+def test_a_watch_that_breaks_is_told_of_and_ends_nothing(capsys):
+    async def scenario():
+        async def broken():
+            raise ValueError("no such\nmetric")
+
+        watching = asyncio.ensure_future(broken())
+        watching.add_done_callback(_tell_failure)
+        await asyncio.gather(watching, return_exceptions=True)
+
+    asyncio.run(scenario())
+    told = capsys.readouterr().err
+    assert told == "metrics and workers' states are no longer told: no such metric\n"
 
 
 class Remote:

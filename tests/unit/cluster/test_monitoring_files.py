@@ -69,6 +69,20 @@ def test_promtool_accepts_configuration_and_rules(tmp_path):
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (Debian: prometheus)")
+def test_promtool_understands_every_query_of_the_dashboard(tmp_path):
+    queries = [t["expr"] for panel in dashboard()["panels"] for t in panel.get("targets", ())]
+    rules = [
+        {"record": f"panel:{number}", "expr": query.replace("$__rate_interval", "1m")}
+        for number, query in enumerate(queries)
+    ]
+    path = tmp_path / "queries.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    check = subprocess.run([PROMTOOL, "check", "rules", str(path)], capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout + check.stderr
+    assert f"{len(queries)} rules found" in check.stdout
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (Debian: prometheus)")
 @pytest.mark.parametrize(
     ("name", "series", "labels"),
     [
