@@ -24,7 +24,7 @@ STEPS = 120
 CHARTS = "document.querySelectorAll('.chart canvas').length > 12"
 POINTS = (
     "[...document.querySelectorAll('.chart')].slice(0, 4).map("
-    "e => getElement(e.id).chart.getOption().series[0].data.length)"
+    "e => getElement(e).chart.getOption().series[0].data.length)"
 )
 
 
