@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer
 import redline.cluster
 from redline.cluster.config import RunConfig
 from redline.cluster.load import to_yaml
+from redline.cluster.status_file import RunState, RunStatus, Sample, WorkerState, WorkerStatus
 from redline.dsl.diff import diff
 from redline.dsl.editor import apply
 from redline.dsl.printer import print_command
@@ -202,6 +204,32 @@ def step_line(step: int) -> str:
         "dropped/no_signal": float(rng.integers(20, 60)),
     }  # fmt: skip
     return json.dumps(record) + "\n"
+
+
+def make_status() -> RunStatus:
+    """A status file of a run that trains; dated ahead, so that it never grows old."""
+    workers = [
+        WorkerStatus(name=f"sampler-{i}", role="sampler", state=WorkerState.SERVING,
+                     node=f"10.0.0.{i + 2}", version=120 - i, numbers={"running_episodes": 96.0})
+        for i in range(2)
+    ]  # fmt: skip
+    workers += [
+        WorkerStatus(name="sandbox-0", role="sandbox", state=WorkerState.SERVING, node="10.0.0.2"),
+        WorkerStatus(name="sandbox-1", role="sandbox", state=WorkerState.SILENT, node="10.0.0.3",
+                     problem="no answer for 12 s"),
+        WorkerStatus(name="learner", role="learner", state=WorkerState.SERVING, node="10.0.0.2",
+                     version=120),
+    ]  # fmt: skip
+    kills = {"cpu": 41.0, "wall": 3.0}
+    return RunStatus(
+        run="demo", state=RunState.TRAINING, pid=4711, host="head", attempt=1,
+        started_at=time.time() - 600, written_at=time.time() + 86_400, steps=300, step=120,
+        version=120, workers=workers,
+        samples=[
+            Sample(name="redline_sandbox_kills", labels={"reason": reason}, value=count)
+            for reason, count in kills.items()
+        ],
+    )  # fmt: skip
 
 
 def make_run(folder: Path, *, steps: int, groups: int = 0, per_segment: int = 4) -> Path:

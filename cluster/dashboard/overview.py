@@ -36,7 +36,7 @@ class CountRow:
 
     name: str
     count: int
-    share: float
+    share: float | None = None
     """Of all that are counted with it, 0 to 1."""
     meaning: str = ""
     link: str = ""

@@ -8,6 +8,7 @@ from fastapi import Request
 from nicegui import app, ui
 
 from redline.cluster.dashboard import rendering
+from redline.cluster.dashboard.failure_counts import failure_counts
 from redline.cluster.dashboard.fleet import fleet_view
 from redline.cluster.dashboard.overview import drops, endings, failures, tiles
 from redline.cluster.dashboard.panel_feed import Chart, PanelFeed
@@ -129,7 +130,9 @@ class _Overview:
             watch.status, snapshot.table, watch.files.isolation, live=watch.health.live
         )
         with watch.lock:
-            return rendering.render_tables(fleet, drops(watch.curves), endings(facets(snapshot)))
+            dropped = drops(watch.curves)
+        failed = failure_counts(watch.status)
+        return rendering.render_tables(fleet, dropped, failed, endings(facets(snapshot)))
 
 
 def _add_chart(panel: Panel, chart: Chart) -> tuple[ui.echart, ui.label]:

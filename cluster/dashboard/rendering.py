@@ -99,9 +99,15 @@ def render_tiles(tiles: Iterable[Tile], problems: Iterable[str]) -> str:
     return _render("tiles.html", tiles=tiles, problems=tuple(problems))
 
 
-def render_tables(fleet: FleetView, drops: Iterable[CountRow], endings: Iterable[CountRow]) -> str:
+def render_tables(
+    fleet: FleetView,
+    drops: Iterable[CountRow],
+    failures: Iterable[CountRow],
+    endings: Iterable[CountRow],
+) -> str:
     """The overview's tables."""
-    return _render("tables.html", fleet=fleet, drops=drops, endings=endings)
+    parts = {"drops": drops, "failures": failures, "endings": endings}
+    return _render("tables.html", fleet=fleet, **parts)
 
 
 def render_login(next_path: str, problem: str = "") -> str:

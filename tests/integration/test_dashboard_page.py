@@ -12,11 +12,14 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from chromium import chromium, find_chromium
 from dashboard_process import dashboard
-from run_folders import PAIRS, add_groups, add_hostile_group, make_run, step_line
+from run_folders import PAIRS, add_groups, add_hostile_group, make_run, make_status, step_line
+
+from redline.cluster.status_file import write_status
 
 pytest.importorskip("nicegui", reason="NiceGUI is not installed")
 GROUPS = 1_250
@@ -24,7 +27,7 @@ STEPS = 120
 CHARTS = "document.querySelectorAll('.chart canvas').length > 12"
 POINTS = (
     "[...document.querySelectorAll('.chart')].slice(0, 4).map("
-    "e => getElement(e.id).chart.getOption().series[0].data.length)"
+    "e => getElement(e).chart.getOption().series[0].data.length)"
 )
 
 
@@ -33,7 +36,9 @@ def run(tmp_path_factory):
     """A run of 10,000 trajectories."""
     find_chromium()
     folder = tmp_path_factory.mktemp("runs") / "demo"
-    return make_run(folder, steps=STEPS, groups=GROUPS, per_segment=50)
+    make_run(folder, steps=STEPS, groups=GROUPS, per_segment=50)
+    write_status(folder, make_status())
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,14 @@ def page(browser, url):
 def picture(page):
     """Keep what is seen as a picture of the documentation."""
     folder = os.environ.get("REDLINE_SCREENSHOTS")
-    return lambda name: page.screenshot(Path(folder) / f"{name}.png") if folder else None
+    return lambda name: keep_picture(page, Path(folder) / f"{name}.png") if folder else None
+
+
+def keep_picture(page, file):
+    """What is seen, in few colours, so that the file is small."""
+    page.screenshot(file)
+    with Image.open(file) as seen:
+        seen.convert("RGB").quantize(96).save(file, optimize=True)
 
 
 def test_curves_move_while_the_run_goes_on(page, url, run, picture):
@@ -69,6 +81,9 @@ def test_curves_move_while_the_run_goes_on(page, url, run, picture):
     page.wait(CHARTS)
     assert page.text(".tiles dd") == str(STEPS)
     assert page.text(".bar .run") == "demo"
+    assert page.text(".bar .state") == "training"
+    assert "sampler-1\tsampler\tserving\tv119, 1 behind" in page.text("#fleet")
+    assert "programs ended (wall)" in page.text("#failures")
     before = page.wait(POINTS)
     assert before == [STEPS] * 4
 

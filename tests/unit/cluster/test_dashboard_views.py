@@ -12,7 +12,8 @@ from run_folders import add_groups, make_run, make_trajectory, step_line
 
 from redline.cluster.dashboard import rendering
 from redline.cluster.dashboard.curves import Curves
-from redline.cluster.dashboard.fleet import fleet_view
+from redline.cluster.dashboard.failure_counts import failure_counts
+from redline.cluster.dashboard.fleet import FleetView, fleet_view
 from redline.cluster.dashboard.highlight import Piece, highlight_lines, mark_changed
 from redline.cluster.dashboard.index import TrajectoryIndex
 from redline.cluster.dashboard.lookup import Found
@@ -30,6 +31,7 @@ from redline.cluster.dashboard.watch import RunWatch
 from redline.cluster.status_file import (
     RunState,
     RunStatus,
+    Sample,
     WorkerState,
     WorkerStatus,
     write_status,
@@ -181,9 +183,28 @@ def test_the_fleet_of_a_status_file(watch):
     assert (sampler.state, sampler.version) == ("serving", "v38, 2 behind")
     assert sampler.note == "running episodes 12"
     assert (sandbox.good, sandbox.note) == (False, "its node died")
-    html = rendering.render_tables(fleet, drops(watch.curves), ())
+    html = rendering.render_tables(fleet, drops(watch.curves), (), ())
     assert "v38, 2 behind" in html
     assert "its node died" in html
+
+
+def test_failures_are_counted_by_reason():
+    samples = [
+        Sample(name="redline_sandbox_kills", labels={"worker": f"s{i}", "reason": why}, value=2.0)
+        for i, why in enumerate(("cpu", "wall", "cpu"))
+    ]
+    samples.append(Sample(name="redline_worker_restarts", labels={"role": "sampler"}, value=1.0))
+    counts = {row.name: row.count for row in failure_counts(status(samples=samples))}
+    assert counts["programs ended (cpu)"] == 4
+    assert counts["programs ended (wall)"] == 2
+    assert counts["workers replaced"] == 1
+    assert counts["groups lost"] == 0
+    assert "programs ended" not in counts
+    assert failure_counts(None) == failure_counts(status()) == ()
+    rows = failure_counts(status(samples=samples))
+    assert "programs ended (cpu)" in rendering.render_tables(
+        FleetView(rows=(), source=""), (), rows, ()
+    )
 
 
 def test_the_fleet_without_a_status_file_is_what_the_workers_left(watch):
