@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from redline.cluster.commands.job_options import Address, Json
 from redline.cluster.commands.train import Overrides
 from redline.cluster.errors import UserError
 from redline.cluster.output import emit_json, say
+
+if TYPE_CHECKING:
+    from redline.cluster.config import RunConfig
+    from redline.cluster.jobs.submitting import SubmitOptions
 
 
 def submit(
@@ -38,7 +42,7 @@ def submit(
     json: Json = False,
 ) -> None:
     """Train on a Ray cluster as a job, which goes on when this terminal is closed."""
-    from redline.cluster.jobs.submitting import SubmitOptions, prepare, ray_job_submit, submit_run
+    from redline.cluster.jobs.submitting import SubmitOptions
     from redline.cluster.load import load_config
 
     settings = load_config(config, overrides or [])
@@ -50,14 +54,33 @@ def submit(
         environment=_environment(env or []),
     )
     if write is not None:
-        from redline.cluster.jobs.address import dashboard_address
+        _write(settings, options, write, address, json)
+    else:
+        _submit(settings, options, address, follow, json)
 
-        request = prepare(settings, options, write, f"{settings.name}-1")
-        print(ray_job_submit(request, dashboard_address(address)))
-        return
+
+def _write(
+    settings: "RunConfig", options: "SubmitOptions", folder: Path, address: str | None, json: bool
+) -> None:
+    """Prepare the job's files and print Ray's own command for them."""
+    from redline.cluster.jobs.address import dashboard_address
+    from redline.cluster.jobs.submitting import prepare, ray_job_submit
+
+    request = prepare(settings, options, folder, f"{settings.name}-1")
+    command = ray_job_submit(request, dashboard_address(address))
+    if json:
+        emit_json({"job": request.id, "directory": str(folder), "command": command})
+    else:
+        print(command)
+
+
+def _submit(
+    settings: "RunConfig", options: "SubmitOptions", address: str | None, follow: bool, json: bool
+) -> None:
     from redline.cluster.commands.follow import follow_job
     from redline.cluster.jobs.connecting import connect
     from redline.cluster.jobs.showing import job_json
+    from redline.cluster.jobs.submitting import submit_run
 
     server = connect(address)
     job = submit_run(server, settings, options)

@@ -77,7 +77,7 @@ def job(redline, folder):
 def test_what_cannot_be_placed_is_refused_before_it_starts(redline, folder):
     told = refused(redline(*submission(folder, "rollout.num_cpus=1.9", "rollout.samplers=2")))
     assert "no place for sampler 2 of 2" in told
-    assert "127.0.0.1: 2 CPU + 1 redline_sampler" in told
+    assert ": 2 CPU + 1 redline_sampler" in told
 
 
 def test_a_wrong_token_is_refused(redline, tmp_path):
@@ -96,7 +96,7 @@ def test_the_job_is_listed_and_not_submitted_twice(redline, folder, job):
 
 def test_it_trains_on_both_nodes_and_stops_resumable(redline, folder, job):
     follower = redline("status", "mine", "--follow", "--json")
-    follower.wait_for_line("step   2/200")
+    follower.wait_for_line("step   3/200")  # so that the checkpoint of step 2 is complete
     driver = redline("status", "--json")
     assert driver.finish() == 0, driver.complaint()
     (listed,) = driver.result()["jobs"]
@@ -109,10 +109,10 @@ def test_it_trains_on_both_nodes_and_stops_resumable(redline, folder, job):
     assert follower.finish() == 130, follower.complaint()
     stopped = stopping.result()
     assert stopped["status"] == "STOPPED"
-    step = stopped["progress"]["step"]
-    assert stopped["progress"]["checkpoint"] == f"step_{step}"
+    saved = int(stopped["progress"]["checkpoint"].removeprefix("step_"))
+    assert 2 <= saved <= stopped["progress"]["step"]
     assert "stopping: saving a checkpoint first" in follower.complaint()
-    assert "killed" not in follower.complaint()
+    assert "was killed" not in follower.complaint()
 
 
 def test_the_runs_folder_can_be_read_and_resumed(folder, job):
