@@ -15,6 +15,7 @@ from redline.actors.engine import PolicyEngine
 from redline.actors.episode import EpisodeId, EpisodeRules, run_episode
 from redline.actors.errors import EngineError, StartError
 from redline.actors.judging import TaskJudge
+from redline.actors.manifest import Content
 from redline.actors.records import SamplerHealth, SamplerStats
 from redline.actors.settings import AnswerSettings, RolloutSettings, SamplingSettings
 from redline.dsl.dialogue import ChatTemplateError
@@ -135,10 +136,13 @@ class Sampler:
             group_id=group_id, task_id=task.task_id, trajectories=tuple(trajectories)
         )
 
-    async def update_weights(self, update: WeightUpdate) -> WeightReceipt:
-        """Serve new weights while episodes run; raises WeightMismatch (see errors.py)."""
+    async def update_weights(self, update: WeightUpdate, *contents: Content) -> WeightReceipt:
+        """Serve new weights while episodes run; raises WeightMismatch (see errors.py).
+
+        `contents` are those of the update's buckets.
+        """
         receipt = await self._started().update_weights(
-            update, tolerance=self._rollout.probe_tolerance
+            update, contents, tolerance=self._rollout.probe_tolerance
         )
         self._version = receipt.version
         self._updates += 1

@@ -1,4 +1,4 @@
-"""A whole run whose learner is two processes."""
+"""A whole run whose learner is two processes, and whose samplers are sent an adapter alone."""
 
 import json
 import sys
@@ -23,7 +23,8 @@ def test_two_ranks_train_and_checkpoint(tmp_path):
     driver = Driver(
         "train", "--config", "demo", "name=two", "model=./model", "steps=2", *SMALL, "--json",
         "ray.num_cpus=4", "learner.ranks=2", "learner.num_cpus=0.5", "learner.threads=1",
-        "learner.deepspeed.zero_stage=2", "eval.tasks=2", cwd=tmp_path,
+        "learner.deepspeed.zero_stage=2", "learner.lora.rank=4", "weights.bucket_mib=1",
+        "eval.tasks=2", cwd=tmp_path,
     )  # fmt: skip
     assert driver.finish() == 0, driver.complaint()
     lines = (tmp_path / "runs/two/metrics/steps.jsonl").read_text().splitlines()
