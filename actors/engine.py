@@ -20,11 +20,18 @@ import numpy as np
 from redline.actors import vllm_api
 from redline.actors.errors import EngineError, StartError, WeightMismatch
 from redline.actors.intakes import Source, staged
-from redline.actors.manifest import Content, ExpectedTensor, check_update, expected_tensors
+from redline.actors.manifest import ExpectedTensor, check_update, expected_tensors
 from redline.actors.settings import EngineSettings, SamplingSettings
 from redline.actors.tokens import PolicyTokenizer
 from redline.dsl.decoding import action_grammar
-from redline.replay.records import Completion, Float32, Int32, WeightReceipt, WeightUpdate
+from redline.replay.records import (
+    BucketContent,
+    Completion,
+    Float32,
+    Int32,
+    WeightReceipt,
+    WeightUpdate,
+)
 
 _PROBE_PRIORITY = -1
 """Before every episode: others wait for the proof."""
@@ -139,7 +146,11 @@ class PolicyEngine:
         return self._one_line(completion) if sampling.grammar else completion
 
     async def update_weights(
-        self, update: WeightUpdate, contents: Sequence[Content] = (), *, tolerance: float = 1e-3
+        self,
+        update: WeightUpdate,
+        contents: Sequence[BucketContent] = (),
+        *,
+        tolerance: float = 1e-3,
     ) -> WeightReceipt:
         """Serve a new version from now on; running requests go on with the new weights.
 

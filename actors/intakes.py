@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from redline.actors.manifest import Content
-from redline.replay.records import UInt8, WeightUpdate
+from redline.replay.records import BucketContent, UInt8, WeightUpdate
 
 Source = tuple[str, list[Any], list[int]]
 """The transport, what its buckets are opened with, and the bytes of each bucket."""
 
 
 @contextmanager
-def staged(update: WeightUpdate, contents: Sequence[Content]) -> Iterator[Source]:
+def staged(update: WeightUpdate, contents: Sequence[BucketContent]) -> Iterator[Source]:
     """Make the buckets available to the worker for as long as this lasts."""
     sizes = [bucket.nbytes for bucket in update.buckets]
     if update.transport == "object_store":

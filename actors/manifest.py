@@ -8,10 +8,8 @@ from typing import NoReturn
 import numpy as np
 
 from redline.actors.errors import WeightMismatch
-from redline.replay.records import TensorSpec, UInt8, WeightUpdate
+from redline.replay.records import BucketContent, TensorSpec, WeightUpdate
 
-Content = UInt8 | bytes
-"""The bytes of a bucket, or what opens them."""
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 _SHOWN = 3
 
@@ -44,7 +42,7 @@ def expected_tensors(model_path: str, dtype: str) -> tuple[ExpectedTensor, ...]:
 
 
 def check_update(
-    update: WeightUpdate, contents: Sequence[Content], expected: Sequence[ExpectedTensor]
+    update: WeightUpdate, contents: Sequence[BucketContent], expected: Sequence[ExpectedTensor]
 ) -> None:
     """Refuse an update that does not make up exactly the engine's weights, or whose bytes changed.
 
@@ -109,7 +107,7 @@ def _check_tensor(update: WeightUpdate, got: TensorSpec, expected: ExpectedTenso
         )
 
 
-def _check_contents(update: WeightUpdate, contents: Sequence[Content]) -> None:
+def _check_contents(update: WeightUpdate, contents: Sequence[BucketContent]) -> None:
     """What passes through the host is compared byte by byte; of the rest the probe tells."""
     if update.transport == "nccl":
         return

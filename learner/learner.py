@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.meeting import Meeting, Seat
 from redline.learner.settings import LearnerSettings
-from redline.replay.records import StepResult, TrajectoryGroup, WeightUpdate
+from redline.replay.records import BucketContent, StepResult, TrajectoryGroup, WeightUpdate
 from redline.replay.settings import WeightSettings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from redline.learner.critic import Critic
     from redline.learner.engine import TrainingEngine
     from redline.learner.grammar_mask import GrammarMask
-    from redline.learner.outlets import Content, NcclOutlet, Outlet
+    from redline.learner.outlets import NcclOutlet, Outlet
     from redline.learner.progress import LearnerProgress
     from redline.learner.reference import Reference
 
@@ -213,7 +213,7 @@ class Learner:
             seconds_train=time.perf_counter() - began,
         )
 
-    def publish(self) -> "Iterator[Content | WeightUpdate]":
+    def publish(self) -> Iterator[BucketContent | WeightUpdate]:
         """The present weights, or the adapter: the content of each bucket, last what proves them.
 
         Of rank 0; the others yield nothing, but take part.

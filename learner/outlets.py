@@ -1,7 +1,7 @@
 """Ways for the bytes of a bucket to leave the learner's process, one class for each transport.
 
 What every update says of itself (manifest, adapter, probe) is the same for all; `redline.actors`
-has the other end of each in `intakes.py`.
+has the other end of each in `intakes.py` and `gpu_buckets.py`.
 """
 
 import hashlib
@@ -17,10 +17,9 @@ from redline.learner.bucket_layout import BucketLayout, join
 from redline.learner.meeting import Meeting, Seat
 from redline.learner.outgoing import bytes_of
 from redline.learner.process_group import open_meeting
-from redline.replay.records import BucketSpec, UInt8
+from redline.replay.records import BucketContent, BucketSpec, UInt8
 from redline.replay.settings import WeightSettings
 
-Content = UInt8 | bytes
 _MIB = 2**20
 
 
@@ -32,7 +31,7 @@ class Outlet(Protocol):
 
     def hand_out(
         self, layout: BucketLayout, tensors: Iterable[torch.Tensor]
-    ) -> tuple[BucketSpec, Content]:
+    ) -> tuple[BucketSpec, BucketContent]:
         """The tensors of one bucket as (n,) bytes, or what leads to them."""
 
 
@@ -56,14 +55,15 @@ class HostOutlet:
 class IpcOutlet:
     """Handles of the learner's own GPU memory: nothing is copied.
 
-    Each tensor is a bucket. The learner must not train until all samplers have read.
+    Each tensor is a bucket. The learner must not train until all samplers have read. What the GPU
+    still does to a tensor is waited for by the probe, which is scored afterwards.
     """
 
     transport = "ipc"
     bucket_bytes = 0
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, bytes]] = {}
+        self._known: dict[str, tuple[torch.Tensor, bytes]] = {}
 
     def hand_out(
         self, layout: BucketLayout, tensors: Iterable[torch.Tensor]
@@ -71,11 +71,10 @@ class IpcOutlet:
         """The handle of the bucket's only tensor."""
         (spec,), (tensor,) = layout.specs, tensors
         raw = bytes_of(tensor)
-        address, handle = self._known.get(spec.name, (0, b""))
-        if raw.data_ptr() != address:
-            handle = export(raw)
-            self._known[spec.name] = raw.data_ptr(), handle
-        return BucketSpec(nbytes=spec.nbytes, checksum=""), handle
+        known = self._known.get(spec.name)
+        if known is None or known[0].data_ptr() != raw.data_ptr():
+            known = self._known[spec.name] = raw, export(raw)
+        return BucketSpec(nbytes=spec.nbytes, checksum=""), known[1]
 
 
 def export(raw: torch.Tensor) -> bytes:

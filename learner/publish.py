@@ -7,15 +7,15 @@ import numpy as np
 from redline.learner.bucket_layout import lay_out
 from redline.learner.engine import TrainingEngine
 from redline.learner.outgoing import outgoing
-from redline.learner.outlets import Content, NcclOutlet, Outlet
-from redline.replay.records import BucketSpec, Int32, Probe, WeightUpdate
+from redline.learner.outlets import NcclOutlet, Outlet
+from redline.replay.records import BucketContent, BucketSpec, Int32, Probe, WeightUpdate
 
 PROBE_TOKENS = 64
 
 
 def publish(
     engine: TrainingEngine, version: int, outlet: Outlet | NcclOutlet, *, sender: bool = True
-) -> Iterator[Content | WeightUpdate]:
+) -> Iterator[BucketContent | WeightUpdate]:
     """The content of each bucket, then the update that they make up.
 
     No more than a bucket is gathered at a time. All ranks go through it together; those that are
@@ -35,6 +35,7 @@ def publish(
             bucket, content = outlet.hand_out(layout, parameters)
         buckets.append(bucket)
         yield content
+        del content  # its memory is free for the next one
     probe = make_probe(engine)
     if sender:
         yield WeightUpdate(

@@ -18,6 +18,9 @@ Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 UInt8 = NDArray[np.uint8]
 
+BucketContent = UInt8 | bytes
+"""The bytes of a bucket, or what leads to them."""
+
 
 class TrajectoryStatus(StrEnum):
     """How an episode ended."""
