@@ -10,13 +10,9 @@ What always holds:
 import asyncio
 import hashlib
 import itertools
-import os
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +20,20 @@ import numpy as np
 from redline.actors import vllm_api
 from redline.actors.engine_counts import EngineCounts
 from redline.actors.errors import EngineError, StartError, WeightMismatch
+from redline.actors.intakes import Source, staged
 from redline.actors.manifest import ExpectedTensor, check_update, expected_tensors
 from redline.actors.records import EngineStats
 from redline.actors.settings import EngineSettings, SamplingSettings
 from redline.actors.tokens import PolicyTokenizer
 from redline.dsl.decoding import action_grammar
-from redline.replay.records import Completion, Float32, Int32, WeightReceipt, WeightUpdate
+from redline.replay.records import (
+    BucketContent,
+    Completion,
+    Float32,
+    Int32,
+    WeightReceipt,
+    WeightUpdate,
+)
 
 _PROBE_PRIORITY = -1
 """Before every episode: others wait for the proof."""
@@ -153,9 +157,15 @@ class PolicyEngine:
         return self._one_line(completion) if sampling.grammar else completion
 
     async def update_weights(
-        self, update: WeightUpdate, *, tolerance: float = 1e-3
+        self,
+        update: WeightUpdate,
+        contents: Sequence[BucketContent] = (),
+        *,
+        tolerance: float = 1e-3,
     ) -> WeightReceipt:
         """Serve a new version from now on; running requests go on with the new weights.
+
+        `contents` are the bytes of each bucket, or what opens them.
 
         Raises WeightMismatch: not poisoned when the update was refused and nothing changed,
         poisoned when the probe differs by more than `tolerance` or the update broke half-way.
@@ -163,9 +173,9 @@ class PolicyEngine:
         async with self._updating:
             self._check_sound()
             began = time.perf_counter()
-            check_update(update, self.expected)
-            with _shared_file(update.payload) as path:
-                pause_ms, logprobs = await self._replace_weights(update, path)
+            check_update(update, contents, self.expected)
+            with staged(update, contents) as source:
+                pause_ms, logprobs = await self._replace_weights(update, source)
             max_abs_dlogp = self._prove(update, logprobs, tolerance)
             return WeightReceipt(
                 worker=self.name,
@@ -187,13 +197,13 @@ class PolicyEngine:
         if llm is not None:
             vllm_api.stop_engine(llm)
 
-    async def _replace_weights(self, update: WeightUpdate, path: Path) -> tuple[float, Float32]:
+    async def _replace_weights(self, update: WeightUpdate, source: Source) -> tuple[float, Float32]:
         """Pause, load, label, resume, score the probe; return milliseconds paused and scores."""
         self._proven.clear()
         try:
             await vllm_api.pause(self._llm, keep_cache=self._keep_kv_cache)
             paused = time.perf_counter()
-            await vllm_api.load_bucket(self._llm, str(path), len(update.payload), update.manifest)
+            await vllm_api.load_weights(self._llm, source, update)
             await vllm_api.label_version(self._llm, update.version)
             probing = asyncio.ensure_future(self._score(update.probe.token_ids))
             await self._llm.resume_generation()
@@ -318,18 +328,3 @@ def _request_seed(seed: int | None, request_id: str) -> int | None:
         return None
     digest = hashlib.blake2b(f"{seed}/{request_id}".encode(), digest_size=7).digest()
     return int.from_bytes(digest, "big")
-
-
-@contextmanager
-def _shared_file(payload: np.ndarray) -> Iterator[Path]:
-    """Write bytes where the worker can map them, in memory if the machine has a place for it."""
-    shm = Path("/dev/shm")
-    folder = shm if shm.is_dir() and os.access(shm, os.W_OK) else None
-    handle, name = tempfile.mkstemp(prefix="redline-weights-", dir=folder)
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload.data)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)

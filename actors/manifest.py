@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 
 from redline.actors.errors import WeightMismatch
-from redline.replay.records import TensorSpec, WeightUpdate
+from redline.replay.records import BucketContent, TensorSpec, WeightUpdate
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 _SHOWN = 3
@@ -40,28 +41,49 @@ def expected_tensors(model_path: str, dtype: str) -> tuple[ExpectedTensor, ...]:
     )
 
 
-def check_update(update: WeightUpdate, expected: Sequence[ExpectedTensor]) -> None:
-    """Refuse an update that is not exactly the engine's tensors, or whose bytes changed.
+def check_update(
+    update: WeightUpdate, contents: Sequence[BucketContent], expected: Sequence[ExpectedTensor]
+) -> None:
+    """Refuse an update that does not make up exactly the engine's weights, or whose bytes changed.
 
     Raises WeightMismatch (not poisoned) naming the tensor, what came and what was expected.
     """
-    wanted = {t.name: t for t in expected}
     given = {t.name: t for t in update.manifest}
     if len(given) != len(update.manifest):
         _refuse(update, "the manifest names a tensor twice")
+    known = {t.name: t for t in expected}
+    wanted = _adapter_tensors(update, given, known) if update.adapter else known
     if missing := [name for name in wanted if name not in given]:
         _refuse(update, f"{len(missing)} tensors are missing, such as {_some(missing)}")
     if unknown := [name for name in given if name not in wanted]:
         _refuse(update, f"{len(unknown)} tensors are unknown, such as {_some(unknown)}")
     for name, spec in given.items():
         _check_tensor(update, spec, wanted[name])
-    _check_payload(update)
+    _check_contents(update, contents)
     _check_probe(update)
 
 
-def checksum(payload: np.ndarray) -> str:
+def checksum(content: np.ndarray) -> str:
     """Hex BLAKE2b-128 of the bytes."""
-    return hashlib.blake2b(payload.data, digest_size=16).hexdigest()
+    return hashlib.blake2b(content.data, digest_size=16).hexdigest()
+
+
+def _adapter_tensors(
+    update: WeightUpdate, given: dict[str, TensorSpec], known: dict[str, ExpectedTensor]
+) -> dict[str, ExpectedTensor]:
+    """What an adapter of these weights consists of; its rank and type are its own affair."""
+    wanted: dict[str, ExpectedTensor] = {}
+    for entry in update.adapter:
+        weight = known.get(entry.weight)
+        if weight is None or len(weight.shape) != 2:
+            _refuse(update, f"the adapter changes {entry.weight}, which is no matrix of the engine")
+        down = given.get(entry.down)
+        rank = down.shape[0] if down and down.shape else 0
+        dtype = down.dtype if down and down.dtype in _BYTES else weight.dtype
+        rows, columns = weight.shape[::-1] if entry.transposed else weight.shape
+        for name, shape in ((entry.down, (rank, columns)), (entry.up, (rows, rank))):
+            wanted[name] = ExpectedTensor(name=name, shape=shape, dtype=dtype)
+    return wanted
 
 
 def _check_tensor(update: WeightUpdate, got: TensorSpec, expected: ExpectedTensor) -> None:
@@ -72,19 +94,34 @@ def _check_tensor(update: WeightUpdate, got: TensorSpec, expected: ExpectedTenso
     size = int(np.prod(got.shape, dtype=np.int64)) * _BYTES[got.dtype]
     if got.nbytes != size:
         _refuse(update, f"tensor {got.name}: got {got.nbytes} bytes, expected {size}")
-    if got.offset < 0 or got.offset + got.nbytes > len(update.payload):
+    if not 0 <= got.bucket < len(update.buckets):
+        _refuse(
+            update, f"tensor {got.name}: got bucket {got.bucket} of {len(update.buckets)} buckets"
+        )
+    bucket = update.buckets[got.bucket].nbytes
+    if got.offset < 0 or got.offset + got.nbytes > bucket or got.offset % _BYTES[got.dtype]:
         _refuse(
             update,
-            f"tensor {got.name}: bytes {got.offset} to {got.offset + got.nbytes} lie outside of "
-            f"the payload of {len(update.payload)} bytes",
+            f"tensor {got.name}: bytes {got.offset} to {got.offset + got.nbytes} do not lie in "
+            f"elements of bucket {got.bucket} of {bucket} bytes",
         )
 
 
-def _check_payload(update: WeightUpdate) -> None:
-    if update.payload.dtype != np.uint8 or not update.payload.flags.c_contiguous:
-        _refuse(update, f"payload: got {update.payload.dtype}, expected contiguous uint8")
-    if (got := checksum(update.payload)) != update.checksum:
-        _refuse(update, f"payload: got checksum {got}, expected {update.checksum}")
+def _check_contents(update: WeightUpdate, contents: Sequence[BucketContent]) -> None:
+    """What passes through the host is compared byte by byte; of the rest the probe tells."""
+    if update.transport == "nccl":
+        return
+    if len(contents) != len(update.buckets):
+        _refuse(update, f"got {len(contents)} buckets, expected {len(update.buckets)}")
+    for index, (spec, content) in enumerate(zip(update.buckets, contents, strict=True)):
+        if isinstance(content, bytes):
+            continue
+        if content.dtype != np.uint8 or not content.flags.c_contiguous:
+            _refuse(update, f"bucket {index}: got {content.dtype}, expected contiguous uint8")
+        if len(content) != spec.nbytes:
+            _refuse(update, f"bucket {index}: got {len(content)} bytes, expected {spec.nbytes}")
+        if (got := checksum(content)) != spec.checksum:
+            _refuse(update, f"bucket {index}: got checksum {got}, expected {spec.checksum}")
 
 
 def _check_probe(update: WeightUpdate) -> None:
@@ -101,7 +138,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN])
 
 
-def _refuse(update: WeightUpdate, why: str) -> None:
+def _refuse(update: WeightUpdate, why: str) -> NoReturn:
     raise WeightMismatch(
         f"weight version {update.version} refused: {why}; the engine keeps its version",
         poisoned=False,

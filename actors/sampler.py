@@ -22,6 +22,7 @@ from redline.dsl.dialogue import ChatTemplateError
 from redline.dsl.settings import PromptSettings, RewardSettings
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import (
+    BucketContent,
     Trajectory,
     TrajectoryGroup,
     TrajectoryStatus,
@@ -136,10 +137,13 @@ class Sampler:
             group_id=group_id, task_id=task.task_id, trajectories=tuple(trajectories)
         )
 
-    async def update_weights(self, update: WeightUpdate) -> WeightReceipt:
-        """Serve new weights while episodes run; raises WeightMismatch (see errors.py)."""
+    async def update_weights(self, update: WeightUpdate, *contents: BucketContent) -> WeightReceipt:
+        """Serve new weights while episodes run; raises WeightMismatch (see errors.py).
+
+        `contents` are those of the update's buckets.
+        """
         receipt = await self._started().update_weights(
-            update, tolerance=self._rollout.probe_tolerance
+            update, contents, tolerance=self._rollout.probe_tolerance
         )
         self._version = receipt.version
         self._updates += 1

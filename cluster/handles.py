@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import ray
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from redline.actors.errors import StartError
 from redline.actors.settings import AnswerSettings, SamplingSettings
 from redline.cluster.errors import UserError, WorkFailed, one_line
+from redline.cluster.published import PublishedWeights
 from redline.dsl.tasks import RepairTask
 from redline.replay.cursor import Cursor
-from redline.replay.records import TrajectoryGroup, WeightReceipt, WeightUpdate
+from redline.replay.records import TrajectoryGroup, WeightReceipt
 from redline.replay.store_records import Lease, StoreStats
 from redline.sandbox.records import (
     ExecutionRequest,
@@ -214,10 +214,9 @@ class RaySamplers:
         """Every sound sampler by itself, for evaluation."""
         return [RaySampler(w.name, w.handle) for w in self._workers if not w.lost]
 
-    async def push(self, update: WeightUpdate) -> list[WeightReceipt]:
-        """Deliver weights to every sampler at once; raises WorkFailed if one cannot prove them."""
-        shared = ray.put(update)
-        calls = [answer(w.name, w.handle.update_weights.remote(shared)) for w in self._workers]
+    async def push(self, published: PublishedWeights) -> list[WeightReceipt]:
+        """Let every sampler pull weights at once; raises WorkFailed if one cannot prove them."""
+        calls = [answer(w.name, published.pull(w.name, w.handle)) for w in self._workers]
         return list(await asyncio.gather(*calls))
 
     def _least_busy(self) -> _Worker:

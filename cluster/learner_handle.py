@@ -15,7 +15,9 @@ from ray.exceptions import RayTaskError
 from redline.cluster.config import DeadlineSettings
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.handles import answer
-from redline.replay.records import StepResult, TrajectoryGroup, WeightUpdate
+from redline.cluster.published import Channel, PublishedWeights
+from redline.learner.meeting import Meeting
+from redline.replay.records import StepResult, TrajectoryGroup
 
 _SECONDS_TO_FAIL_TOO = 10.0
 """After the first rank's failure: the cause may be another rank, whose end is noticed later."""
@@ -28,6 +30,7 @@ class RayLearner:
 
     def __init__(self, handles: dict[str, Any], deadlines: DeadlineSettings) -> None:
         """`handles` by the names of the ranks."""
+        self.channel: Channel | None = None
         self._handles = handles
         self._deadlines = deadlines
 
@@ -36,9 +39,23 @@ class RayLearner:
         shared = ray.put(list(groups))
         return await self._call("train_step", shared, seconds=self._deadlines.step)
 
-    async def weight_update(self) -> WeightUpdate:
-        """All weights as they are now."""
-        return await self._call("weight_update", seconds=self._deadlines.push)
+    async def weight_update(self) -> PublishedWeights:
+        """The weights as they are now, for samplers to pull; their bytes do not come here."""
+        calls = {name: _drained(name, h.publish.remote()) for name, h in self._handles.items()}
+        told = await answer_of_all(calls, self._deadlines.push * _EARLIER)
+        name, (*contents, last) = next(iter(told.items()))
+        update = await answer(name, last)
+        return PublishedWeights(update=update, contents=contents, channel=self.channel)
+
+    async def open_channel(self, sampler: str, ranks: int) -> Meeting:
+        """Let the workers of a sampler find the first rank, to be sent weights."""
+        name, first = next(iter(self._handles.items()))
+        host = await answer(name, first.node_address.remote())
+        return await answer(name, first.open_channel.remote(host, sampler, ranks))
+
+    async def send_weights(self, sampler: str, version: int) -> None:
+        """Send weights of this version over the channel of a sampler."""
+        await self._call("send_weights", sampler, version, seconds=self._deadlines.push)
 
     async def save_checkpoint(self, folder: Path) -> None:
         """Write a checkpoint."""
@@ -69,6 +86,15 @@ async def start_learner(handles: dict[str, Any], seconds: float) -> None:
         meeting = await answer(name, first.open_meeting.remote(host))
     starts = {name: answer(name, h.start.remote(meeting)) for name, h in handles.items()}
     await answer_of_all(starts, seconds * _EARLIER)
+
+
+async def _drained(worker: str, stream: Any) -> list[Any]:
+    """References to all that a worker yields, once it is done; nothing of it is fetched."""
+    await answer(worker, stream.completed())
+    references = list(stream)
+    if references:  # an error is the last
+        await answer(worker, references[-1])
+    return references
 
 
 async def answer_of_all(calls: dict[str, Any], seconds: float) -> dict[str, Any]:

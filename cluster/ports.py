@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from redline.cluster.published import PublishedWeights
 from redline.cluster.records import StepReport
 from redline.dsl.tasks import RepairTask
 from redline.replay.cursor import Cursor
-from redline.replay.records import StepResult, TrajectoryGroup, WeightReceipt, WeightUpdate
+from redline.replay.records import StepResult, TrajectoryGroup, WeightReceipt
 
 
 class Lease(Protocol):
@@ -31,8 +32,8 @@ class Samplers(Protocol):
     async def roll_out(self, task: RepairTask, group_id: str) -> None:
         """Run a group's episodes and store the group; raises WorkFailed when nobody can."""
 
-    async def push(self, update: WeightUpdate) -> list[WeightReceipt]:
-        """Deliver weights to every worker; each receipt proves that one serves them."""
+    async def push(self, published: PublishedWeights) -> list[WeightReceipt]:
+        """Let every worker pull weights; each receipt proves that one serves them."""
 
 
 class Store(Protocol):
@@ -68,8 +69,8 @@ class Learner(Protocol):
     async def train_step(self, groups: Sequence[TrajectoryGroup]) -> StepResult:
         """One optimizer step."""
 
-    async def weight_update(self) -> WeightUpdate:
-        """All weights as they are now."""
+    async def weight_update(self) -> PublishedWeights:
+        """The weights as they are now, for samplers to pull."""
 
     async def save_checkpoint(self, folder: Path) -> None:
         """Write everything that training goes on from."""

@@ -16,13 +16,14 @@ from redline.cluster.config import (
     is_simulated,
 )
 from redline.cluster.errors import UserError
+from redline.cluster.transports import check_transport
 from redline.dsl.registry import Registry
 from redline.dsl.settings import EDITOR
 from redline.dsl.tools import TOOLS
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.registries import ESTIMATORS, SURROGATES
 from redline.learner.settings import GROUP_BASELINES, PACKINGS, SCHEDULES
-from redline.replay.settings import SamplingPolicy
+from redline.replay.settings import TRANSPORTS, SamplingPolicy
 from redline.sandbox.backends import BACKENDS
 from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
@@ -49,6 +50,7 @@ _CHOICES = {
     "sandbox.min_tier": TIERS,
     "sandbox.max_tier": TIERS,
     "prompt.chat": ("auto", "never"),
+    "weights.transport": TRANSPORTS,
     "replay.sampling": tuple(str(policy) for policy in SamplingPolicy),
 }
 
@@ -66,7 +68,7 @@ _AT_LEAST_ONE = frozenset({
     "rollout.engine.max_num_seqs", "rollout.engine.omp_threads",
     "rollout.engine.tensor_parallel_size", "learner.ranks", "learner.groups_per_step",
     "learner.micro_batch_tokens", "learner.epochs_per_batch", "learner.loss.constant_length",
-    "learner.max_skipped_steps",
+    "learner.max_skipped_steps", "weights.bucket_mib",
     "sandbox.actors", "sandbox.workers_per_actor", "sandbox.memory_mib", "sandbox.recycle_after",
     "sandbox.output_bytes", "sandbox.result_bytes", "sandbox.max_queued",
     "replay.groups_per_segment", "eval.samples", "eval.max_turns", "eval.answer_tokens",
@@ -121,6 +123,7 @@ def check_run(config: RunConfig) -> None:
         f"of rollout.engine.max_model_len={longest} tokens: raise it to at least {longest}",
     )
     _check_learner(config)
+    check_transport(config)
     _check_evaluation(config)
     _check_metrics(config.metrics)
 

@@ -6,11 +6,12 @@ must already be divided by what the whole step is normalised by.
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -18,12 +19,13 @@ from redline.learner.attention import use_packed_attention
 from redline.learner.grammar_mask import GrammarMask
 from redline.learner.memory import EVERY, return_freed_memory
 from redline.learner.optimizer import GuardedAdamW, learning_rate
-from redline.learner.packing import TokenBatch
+from redline.learner.packing import TokenBatch, pad_batch
 from redline.learner.precision import bfloat16_is_fast
 from redline.learner.process_group import join_process_group
 from redline.learner.scorer import Scorer, TokenScores
 from redline.learner.settings import DeepSpeedSettings, OptimizerSettings
 from redline.learner.utilisation import model_shape
+from redline.replay.records import Float32, Int32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class TrainingEngine:
         policy.train()
         self.can_pack = use_packed_attention(policy)
         self.shape = model_shape(policy)
-        scorer = Scorer(
+        self._scorer = Scorer(
             policy,
             autocast=autocast and bfloat16_is_fast(),
             temperature=temperature,
@@ -80,7 +82,7 @@ class TrainingEngine:
         self._optimizer = GuardedAdamW(
             [p for p in policy.parameters() if p.requires_grad], optimizer, guard=self._guarded
         )
-        self._engine = _initialize(scorer, self._optimizer, optimizer, deepspeed)
+        self._engine = _initialize(self._scorer, self._optimizer, optimizer, deepspeed)
         self.device = torch.device(self._engine.device)
         self._backwards = 0
 
@@ -114,15 +116,33 @@ class TrainingEngine:
             applied = not getattr(self._engine.optimizer, "overflow", False)
         return EngineStep(grad_norm=norm, learning_rate=rate, applied=applied)
 
+    @torch.no_grad()
+    def plain_logprobs(self, token_ids: Int32) -> Float32:
+        """Log-probabilities of tokens 1..n-1 given those before, (n - 1,), of the bare policy.
+
+        Without temperature, autocast and dropout: in the type of the weights. All ranks call it.
+        """
+        batch = pad_batch([token_ids], [np.arange(len(token_ids)) > 0])
+        self.policy.eval()
+        try:
+            with self._scorer.plain():
+                scores: TokenScores = self._engine(batch.to(self.device), False, True, None)
+        finally:
+            self.policy.train()
+        return scores.logprobs.cpu().numpy()
+
     @contextmanager
-    def gathered(self) -> Iterator[PreTrainedModel]:
-        """The policy with whole weights, whatever the ZeRO stage; for reading only."""
+    def gathered(self, some: Sequence[torch.nn.Parameter] = ()) -> Iterator[PreTrainedModel]:
+        """The policy with whole weights, whatever the ZeRO stage; for reading only.
+
+        With `some`, only these are whole. All ranks enter it together.
+        """
         if self.zero_stage < 3:
             yield self.policy
             return
         import deepspeed
 
-        with deepspeed.zero.GatheredParameters(list(self.policy.parameters())):
+        with deepspeed.zero.GatheredParameters(list(some) or list(self.policy.parameters())):
             yield self.policy
 
     def save(self, folder: str, tag: str) -> None:

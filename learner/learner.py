@@ -4,14 +4,15 @@ Importing this module is cheap: torch and DeepSpeed are loaded by `start`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.meeting import Meeting, Seat
 from redline.learner.settings import LearnerSettings
-from redline.replay.records import StepResult, TrajectoryGroup, WeightUpdate
+from redline.replay.records import BucketContent, StepResult, TrajectoryGroup, WeightUpdate
+from redline.replay.settings import WeightSettings
 
 if TYPE_CHECKING:
     from torch.distributed import Store
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from redline.learner.critic import Critic
     from redline.learner.engine import TrainingEngine
     from redline.learner.grammar_mask import GrammarMask
+    from redline.learner.outlets import NcclOutlet, Outlet
     from redline.learner.progress import LearnerProgress
     from redline.learner.reference import Reference
 
@@ -44,6 +46,7 @@ class Learner:
         grammar: bool = False,
         seed: int = 0,
         reference_path: str | None = None,
+        weights: WeightSettings | None = None,
         rank: int = 0,
         seconds: float = _SECONDS,
     ) -> None:
@@ -51,7 +54,8 @@ class Learner:
 
         The reference of the KL penalty is the policy at `reference_path`, or else the starting
         policy; it is loaded only when `kl_coef` is above zero. With an adapter (`lora.rank`) it is
-        the starting policy, which the learner holds anyway. A rank waits `seconds` for the others.
+        the starting policy, which the learner holds anyway. `weights` says how new ones
+        leave. A rank waits `seconds` for the others.
         Raises ValueError for settings that this learner cannot follow.
         """
         _refuse_unsupported(settings)
@@ -75,6 +79,8 @@ class Learner:
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self._reference: Reference | None = None
         self._critic: Critic | None = None
+        self._weights = weights or WeightSettings()
+        self._outlet: Outlet | NcclOutlet | None = None
         self._progress: LearnerProgress | None = None
 
     def open_meeting(self, host: str) -> Meeting:
@@ -209,16 +215,53 @@ class Learner:
             ranks=self._settings.ranks,
         )
 
-    def weight_update(self) -> WeightUpdate | None:
-        """The present weights with manifest, checksum and probe; of rank 0, None of the others."""
-        from redline.learner.publish import make_probe, make_weight_update
+    def publish(self) -> Iterator[BucketContent | WeightUpdate]:
+        """The present weights, or the adapter: the content of each bucket, last what proves them.
+
+        Of rank 0; the others yield nothing, but take part.
+        """
+        from redline.learner.publish import publish
 
         engine, progress = self._started()
-        with engine.gathered() as policy:
-            if self._rank == 0:
-                return make_weight_update(policy, progress.weight_version)
-            make_probe(policy)  # under ZeRO-3 a forward pass may be an exchange
-            return None
+        outlet = self._open_outlet(engine)
+        yield from publish(engine, progress.weight_version, outlet, sender=self._rank == 0)
+
+    def open_channel(self, host: str, sampler: str, ranks: int) -> Meeting:
+        """Let a sampler's workers find rank 0 at an address of its machine, to be sent weights.
+
+        `ranks` are they and this one. What was open to that sampler before is given up.
+        """
+        seat = Seat(rank=0, ranks=ranks, seconds=self._seconds)
+        return self._sending_outlet().open(sampler, seat, host)
+
+    def send_weights(self, sampler: str, version: int) -> None:
+        """Send the weights that `publish` told of to a sampler.
+
+        Raises RuntimeError when they are of another version by now.
+        """
+        from redline.learner.publish import send
+
+        engine, progress = self._started()
+        if progress.weight_version != version:
+            raise RuntimeError(
+                f"weights of version {version} are to be sent to {sampler}, but the learner has"
+                f" version {progress.weight_version}"
+            )
+        send(engine, self._sending_outlet(), sampler, sender=self._rank == 0)
+
+    def _open_outlet(self, engine: "TrainingEngine") -> "Outlet | NcclOutlet":
+        from redline.learner.outlets import make_outlet
+
+        self._outlet = self._outlet or make_outlet(self._weights, engine.device)
+        return self._outlet
+
+    def _sending_outlet(self) -> "NcclOutlet":
+        from redline.learner.outlets import NcclOutlet
+
+        outlet = self._open_outlet(self._started()[0])
+        if not isinstance(outlet, NcclOutlet):
+            raise RuntimeError(f"transport {outlet.transport} sends nothing by itself")
+        return outlet
 
     def set_version(self, version: int) -> None:
         """Number the present weights anew, as a resumed run may need it."""
@@ -257,7 +300,7 @@ class Learner:
         """Free the engine; a closed learner can be started again."""
         if self._engine is not None:
             self._engine.close()
-        self._engine = self._reference = self._critic = self._progress = None
+        self._engine = self._reference = self._critic = self._progress = self._outlet = None
 
     def _started(self) -> "tuple[TrainingEngine, LearnerProgress]":
         if self._engine is None or self._progress is None:

@@ -1,48 +1,61 @@
-"""Weights on their way out: one contiguous payload, its manifest, its checksum and a probe."""
+"""Weights on their way out: bucket after bucket, then what tells and proves them."""
 
-import hashlib
+from collections.abc import Iterator
 
 import numpy as np
-import torch
-from transformers import PreTrainedModel
 
-from redline.learner.whole_weights import whole_weights
-from redline.replay.records import Int32, Probe, TensorSpec, WeightUpdate
+from redline.learner.bucket_layout import lay_out
+from redline.learner.engine import TrainingEngine
+from redline.learner.outgoing import outgoing
+from redline.learner.outlets import NcclOutlet, Outlet
+from redline.replay.records import BucketContent, BucketSpec, Int32, Probe, WeightUpdate
 
 PROBE_TOKENS = 64
 
 
-def make_weight_update(policy: PreTrainedModel, version: int) -> WeightUpdate:
-    """All weights of `policy` under their names in its checkpoint, tied ones once.
+def publish(
+    engine: TrainingEngine, version: int, outlet: Outlet | NcclOutlet, *, sender: bool = True
+) -> Iterator[BucketContent | WeightUpdate]:
+    """The content of each bucket, then the update that they make up.
 
-    The tensors lie back to back in the type of the policy; adapters are merged, one at a time.
+    No more than a bucket is gathered at a time. All ranks go through it together; those that are
+    not the `sender` yield nothing. An outlet that sends has no contents; see `send`.
     """
-    manifest: list[TensorSpec] = []
-    weights = list(whole_weights(policy))
-    payload = np.empty(sum(w.stored.numel() * w.stored.element_size() for w in weights), np.uint8)
-    offset = 0
-    for weight in weights:
-        tensor = weight.tensor()
-        nbytes = tensor.numel() * tensor.element_size()
-        raw = tensor.cpu().contiguous().flatten().view(torch.uint8)
-        payload[offset : offset + nbytes] = raw.numpy()
-        manifest.append(
-            TensorSpec(
-                name=weight.name,
-                shape=tuple(tensor.shape),
-                dtype=str(tensor.dtype).removeprefix("torch."),
-                offset=offset,
-                nbytes=nbytes,
-            )
+    leaving = outgoing(engine.policy)
+    layouts = lay_out(leaving.shapes(), outlet.bucket_bytes)
+    buckets: list[BucketSpec] = []
+    for layout in layouts:
+        if isinstance(outlet, NcclOutlet):
+            buckets.append(BucketSpec(nbytes=layout.nbytes, checksum=""))
+            continue
+        parameters = leaving.of(layout)
+        with engine.gathered(parameters):
+            if not sender:
+                continue
+            bucket, content = outlet.hand_out(layout, parameters)
+        buckets.append(bucket)
+        yield content
+        del content  # its memory is free for the next one
+    probe = make_probe(engine)
+    if sender:
+        yield WeightUpdate(
+            version=version,
+            transport=outlet.transport,
+            manifest=tuple(spec for layout in layouts for spec in layout.specs),
+            buckets=tuple(buckets),
+            adapter=leaving.adapter,
+            probe=probe,
         )
-        offset += nbytes
-    return WeightUpdate(
-        version=version,
-        manifest=tuple(manifest),
-        payload=payload,
-        checksum=hashlib.blake2b(payload.data, digest_size=16).hexdigest(),
-        probe=make_probe(policy),
-    )
+
+
+def send(engine: TrainingEngine, outlet: NcclOutlet, sampler: str, *, sender: bool = True) -> None:
+    """Send the buckets of the update that `publish` told of; all ranks together."""
+    leaving = outgoing(engine.policy)
+    for layout in lay_out(leaving.shapes(), outlet.bucket_bytes):
+        parameters = leaving.of(layout)
+        with engine.gathered(parameters):
+            if sender:
+                outlet.send(sampler, layout, parameters)
 
 
 def probe_tokens(vocabulary: int) -> Int32:
@@ -50,14 +63,7 @@ def probe_tokens(vocabulary: int) -> Int32:
     return np.random.default_rng(0).integers(0, vocabulary, PROBE_TOKENS).astype(np.int32)
 
 
-@torch.no_grad()
-def make_probe(policy: PreTrainedModel) -> Probe:
-    """Score the probe prompt without autocast, in the type of the weights."""
-    token_ids = probe_tokens(policy.config.vocab_size)
-    ids = torch.from_numpy(token_ids).long()[None].to(policy.device)
-    was_training = policy.training
-    policy.eval()
-    logits = policy(input_ids=ids, use_cache=False).logits[0, :-1].float()
-    policy.train(was_training)
-    logprobs = torch.log_softmax(logits, dim=-1).gather(-1, ids[0, 1:, None]).squeeze(-1)
-    return Probe(token_ids=token_ids, logprobs=logprobs.cpu().numpy())
+def make_probe(engine: TrainingEngine) -> Probe:
+    """Score the probe prompt without autocast, in the type of the weights; all ranks together."""
+    token_ids = probe_tokens(engine.policy.config.get_text_config().vocab_size)
+    return Probe(token_ids=token_ids, logprobs=engine.plain_logprobs(token_ids))

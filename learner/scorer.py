@@ -3,6 +3,8 @@
 Logits are computed only where a token is wanted, so the head costs nothing on prompts and states.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -80,6 +82,16 @@ class Scorer(nn.Module):
             read = hidden[batch.state_places]
         is_top = fixed.amax(-1) <= logprobs.detach()
         return TokenScores(logprobs, entropy, is_top, read.detach().float())
+
+    @contextmanager
+    def plain(self) -> Iterator[None]:
+        """Meanwhile the policy's own distribution, computed in the type of its weights."""
+        chosen = self.autocast, self.temperature
+        self.autocast, self.temperature = False, 1.0
+        try:
+            yield
+        finally:
+            self.autocast, self.temperature = chosen
 
     def _logits(self, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (n, vocabulary) of the wanted tokens, and all hidden states (b * t, hidden)."""

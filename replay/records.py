@@ -18,6 +18,9 @@ Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 UInt8 = NDArray[np.uint8]
 
+BucketContent = UInt8 | bytes
+"""The bytes of a bucket, or what leads to them."""
+
 
 class TrajectoryStatus(StrEnum):
     """How an episode ended."""
@@ -183,8 +186,35 @@ class TensorSpec:
     shape: tuple[int, ...]
     dtype: str
     """As torch prints it without the prefix: `float32`, `bfloat16`."""
+    bucket: int
+    """Index of the bucket that holds it."""
     offset: int
+    """Of its first byte in the bucket."""
     nbytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketSpec:
+    """One contiguous run of bytes; tensors lie in it as the manifest says."""
+
+    nbytes: int
+    checksum: str
+    """Hex BLAKE2b-128 of the bytes; empty where they never pass through the host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowRankSpec:
+    """A weight W that counts as W + scale * up @ down; W itself stays where it is."""
+
+    weight: str
+    """Name of W, shape (out, in), in the checkpoint that the adapter was made for."""
+    down: str
+    """Name of the tensor of shape (rank, in) in the manifest."""
+    up: str
+    """Name of the tensor of shape (out, rank) in the manifest."""
+    scale: float
+    transposed: bool = False
+    """Whether W is stored as (in, out)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -197,13 +227,19 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WeightUpdate:
-    """All weights of one version, with what proves their arrival."""
+    """What one version of the weights consists of, and what proves its arrival.
+
+    The bytes travel beside it, one content per bucket.
+    """
 
     version: int
+    transport: str
+    """How the bytes travel: `object_store`, `ipc` or `nccl` (`WeightSettings`)."""
     manifest: tuple[TensorSpec, ...]
-    payload: UInt8  # (total bytes,) tensors back to back as the manifest says
-    checksum: str
-    """Hex BLAKE2b-128 of the payload."""
+    """In the order of the buckets."""
+    buckets: tuple[BucketSpec, ...]
+    adapter: tuple[LowRankSpec, ...]
+    """Of an update that holds an adapter only; empty when it holds all weights."""
     probe: Probe
 
 

@@ -34,3 +34,17 @@ class ReplaySettings:
     """Seed of the draws of `uniform` and `prioritized`."""
     priority_exponent: float = 1.0
     """How strongly `prioritized` prefers groups whose rewards differ; 0 is uniform."""
+
+
+TRANSPORTS = ("object_store", "ipc", "nccl")
+
+
+@dataclass(kw_only=True)
+class WeightSettings:
+    """How a new version of the weights gets from the learner to the samplers."""
+
+    transport: str = "object_store"
+    """`object_store`: through Ray, for any machines and devices; `ipc`: the samplers read the
+    memory of the learner's GPU, which they share; `nccl`: between GPUs."""
+    bucket_mib: int = 64
+    """Tensors are gathered and sent in runs of this size; a larger one has a run of its own."""

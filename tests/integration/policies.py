@@ -9,8 +9,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from redline.replay.records import Probe, TensorSpec, WeightUpdate
+from redline.replay.records import BucketSpec, Probe, TensorSpec, WeightUpdate
 
+PER_BUCKET = 7
 LINES = [
     "def f(a, b):\n    return a + b\n",
     "1|def f(a, b):\n2|    return a - b\n***\nf(1, 2) returned -1, expected 3\n### ",
@@ -75,32 +76,49 @@ def logprobs(model: LlamaForCausalLM, token_ids: Sequence[int] | np.ndarray) -> 
     return table.gather(-1, ids[1:, None])[:, 0].numpy()
 
 
-def weight_update(model: LlamaForCausalLM, version: int, probe_ids: Sequence[int]) -> WeightUpdate:
-    """All weights of a model, tied ones once."""
+def weight_update(
+    model: LlamaForCausalLM, version: int, probe_ids: Sequence[int]
+) -> tuple[WeightUpdate, list[np.ndarray]]:
+    """All weights of a model, tied ones once, in buckets of a few tensors."""
     specs: list[TensorSpec] = []
-    parts: list[np.ndarray] = []
-    offset = 0
-    for name, parameter in model.named_parameters():
-        data = parameter.detach().contiguous().numpy().reshape(-1).view(np.uint8)
-        specs.append(
-            TensorSpec(
-                name=name,
-                shape=tuple(parameter.shape),
-                dtype="float32",
-                offset=offset,
-                nbytes=data.size,
+    buckets: list[np.ndarray] = []
+    parameters = list(model.named_parameters())
+    for first in range(0, len(parameters), PER_BUCKET):
+        offset, parts = 0, []
+        for name, parameter in parameters[first : first + PER_BUCKET]:
+            data = parameter.detach().contiguous().numpy().reshape(-1).view(np.uint8)
+            specs.append(
+                TensorSpec(
+                    name=name,
+                    shape=tuple(parameter.shape),
+                    dtype="float32",
+                    bucket=len(buckets),
+                    offset=offset,
+                    nbytes=data.size,
+                )
             )
-        )
-        parts.append(data)
-        offset += data.size
-    payload = np.concatenate(parts)
-    return WeightUpdate(
+            parts.append(data)
+            offset += data.size
+        buckets.append(np.concatenate(parts))
+    update = WeightUpdate(
         version=version,
+        transport="object_store",
         manifest=tuple(specs),
-        payload=payload,
-        checksum=hashlib.blake2b(payload.data, digest_size=16).hexdigest(),
-        probe=Probe(
-            token_ids=np.asarray(probe_ids, dtype=np.int32),
-            logprobs=logprobs(model, probe_ids).astype(np.float32),
-        ),
+        buckets=tuple(BucketSpec(nbytes=b.size, checksum=checksum(b)) for b in buckets),
+        adapter=(),
+        probe=make_probe(model, probe_ids),
     )
+    return update, buckets
+
+
+def make_probe(model: LlamaForCausalLM, probe_ids: Sequence[int]) -> Probe:
+    """A probe prompt as transformers scores it."""
+    return Probe(
+        token_ids=np.asarray(probe_ids, dtype=np.int32),
+        logprobs=logprobs(model, probe_ids).astype(np.float32),
+    )
+
+
+def checksum(bucket: np.ndarray) -> str:
+    """As an update names it."""
+    return hashlib.blake2b(bucket.data, digest_size=16).hexdigest()

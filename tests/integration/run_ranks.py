@@ -126,7 +126,7 @@ class Rank:
         return result
 
     def _write(self, name, learner, results):
-        update = learner.weight_update()
+        *buckets, update = list(learner.publish()) or [None]
         assert (update is None) == (self.rank > 0)
         out = self.folder / f"{name}_{self.rank}"
         out.with_suffix(".json").write_text(
@@ -135,7 +135,7 @@ class Rank:
         if update is not None:
             np.savez(
                 out.with_suffix(".npz"),
-                weights=update.payload.view(np.float32),
+                weights=np.concatenate(buckets).view(np.float32),
                 probe=update.probe.logprobs,
             )
 

@@ -84,7 +84,8 @@ def make_group(number, status=TrajectoryStatus.EXITED):
 
 
 def payload(learner):
-    return learner.weight_update().payload.view(np.float32)
+    *buckets, _ = learner.publish()
+    return np.concatenate(buckets).view(np.float32)
 
 
 def chance_of_good(learner):
@@ -137,7 +138,8 @@ def test_the_critic_learns_and_stays_out_of_the_policy(policy, tmp_path, level):
     from redline.learner.model import load_policy
 
     learner = started(policy, loss=GAE, critic=replace(HEAD, level=level, value_clip=0.0))
-    names = [spec.name for spec in learner.weight_update().manifest]
+    *_, update = learner.publish()
+    names = [spec.name for spec in update.manifest]
     assert names == [name for name, _ in load_policy(policy).named_parameters()]
     results = [learner.train_step([make_group(number % 3)]) for number in range(25)]
     assert results[0].explained_variance == pytest.approx(0.0, abs=1e-6)

@@ -11,7 +11,6 @@ import pytest
 
 from redline.actors.engine import PolicyEngine
 from redline.actors.errors import EngineError, WeightMismatch
-from redline.actors.manifest import checksum
 from redline.actors.settings import EngineSettings, SamplingSettings
 
 from .policies import change, load, logprobs, make_policy, weight_update
@@ -106,7 +105,7 @@ def test_weights_are_replaced_while_requests_run(served):
             await asyncio.sleep(0.15)
             change(model, version)
             versions[version] = {k: v.clone() for k, v in model.state_dict().items()}
-            receipts.append(await engine.update_weights(weight_update(model, version, PROBE)))
+            receipts.append(await engine.update_weights(*weight_update(model, version, PROBE)))
         late = await engine.generate(contexts[0], long, "late")
         return receipts, await asyncio.gather(*running), late, engine.version
 
@@ -138,7 +137,7 @@ def test_contexts_can_be_kept_and_then_only_running_episodes_feel_it(served):
         try:
             first = await engine.generate(context, ANY, "k0", cache_salt="old")
             change(model, 7)
-            receipt = await engine.update_weights(weight_update(model, 2, PROBE))
+            receipt = await engine.update_weights(*weight_update(model, 2, PROBE))
             kept = await engine.generate(context, ANY, "k1", cache_salt="old")
             fresh = await engine.generate(context, ANY, "k2", cache_salt="new")
         finally:
@@ -158,10 +157,10 @@ def test_a_wrong_update_is_refused_and_nothing_changes(served):
 
     async def body(engine: PolicyEngine):
         context = prompts(1)[0]
-        good = weight_update(model, 3, PROBE)
+        good, contents = weight_update(model, 3, PROBE)
         partial = replace(good, manifest=good.manifest[:-3])
         with pytest.raises(WeightMismatch, match="3 tensors are missing") as refused:
-            await engine.update_weights(partial)
+            await engine.update_weights(partial, contents)
         assert not refused.value.poisoned
         after_refusal = await engine.generate(context, ANY, "after-refusal")
         assert set(after_refusal.weight_versions.tolist()) == {2}
@@ -176,16 +175,16 @@ def test_an_update_that_the_probe_does_not_prove_breaks_the_engine(served):
     model = load(served.folder)
 
     async def body(engine: PolicyEngine):
-        good = weight_update(model, 3, PROBE)
+        good, _ = weight_update(model, 3, PROBE)
         change(model, 1)  # the bucket is new, the probe says it is not
-        changed = weight_update(model, 3, PROBE)
+        changed, contents = weight_update(model, 3, PROBE)
         liar = replace(changed, probe=good.probe)
         running = [
             asyncio.ensure_future(engine.generate(p, replace(ANY, max_command_tokens=64), f"x{i}"))
             for i, p in enumerate(prompts(8))
         ]
         with pytest.raises(WeightMismatch, match="log-probabilities differ") as poisoned:
-            await engine.update_weights(liar)
+            await engine.update_weights(liar, contents)
         assert poisoned.value.poisoned
         outcomes = await asyncio.gather(*running, return_exceptions=True)
         for outcome in outcomes:
@@ -194,7 +193,7 @@ def test_an_update_that_the_probe_does_not_prove_breaks_the_engine(served):
         with pytest.raises(EngineError, match="must be replaced"):
             await engine.generate(prompts(1)[0], ANY, "afterwards")
         with pytest.raises(EngineError, match="must be replaced"):
-            await engine.update_weights(changed)
+            await engine.update_weights(changed, contents)
 
     served.run(body(served.engine))
 
@@ -206,15 +205,14 @@ def test_an_update_that_breaks_in_the_worker_breaks_the_engine(served):
     model = load(served.folder)
 
     async def body(engine: PolicyEngine):
-        good = weight_update(model, 3, PROBE)
+        good, contents = weight_update(model, 3, PROBE)
         # The right shapes under a manifest that the engine was told to expect, but that vLLM has
         # no parameter for.
         engine.expected = (replace(engine.expected[0], name="nowhere"), *engine.expected[1:])
         first = replace(good.manifest[0], name="nowhere")
         broken = replace(good, manifest=(first, *good.manifest[1:]))
-        assert checksum(broken.payload) == broken.checksum
         with pytest.raises(WeightMismatch) as caught:
-            await engine.update_weights(broken)
+            await engine.update_weights(broken, contents)
         assert caught.value.poisoned
         with pytest.raises(EngineError, match="must be replaced"):
             await engine.generate(prompts(1)[0], ANY, "r")

@@ -115,7 +115,7 @@ def test_new_weights_are_proven_and_sampled_under_the_grammar(served):
     change(model, 1)
 
     async def body():
-        receipt = await served.engine.update_weights(weight_update(model, 1, PROBE))
+        receipt = await served.engine.update_weights(*weight_update(model, 1, PROBE))
         return receipt, await sample(served.engine, 128, FREE, "new")
 
     receipt, drawn = served.run(body())

@@ -95,7 +95,8 @@ def started(policy, **changes):
 
 
 def payload(learner):
-    return learner.weight_update().payload.view(np.float32)
+    *buckets, _ = learner.publish()
+    return np.concatenate(buckets).view(np.float32)
 
 
 def test_sft_learns_to_copy_and_saves_a_policy(policy, demonstrations, tmp_path):
@@ -134,7 +135,7 @@ def test_a_policy_step_raises_what_was_rewarded(policy):
     import torch
 
     learner = started(policy)
-    before = learner.weight_update()
+    *_, before = learner.publish()
     for number in range(5):
         result = learner.train_step([make_group(number, good=77)])
         assert not result.skipped
@@ -147,9 +148,9 @@ def test_a_policy_step_raises_what_was_rewarded(policy):
         assert result.num_turns == 1.5
         assert result.staleness_max == number
         assert result.grad_norm > 0
-    after = learner.weight_update()
+    *_, after = learner.publish()
     assert (before.version, after.version) == (0, 5)
-    assert before.checksum != after.checksum
+    assert before.buckets[0].checksum != after.buckets[0].checksum
     context = torch.arange(10, 18)[None]
     from redline.learner.model import load_policy
 
@@ -168,7 +169,7 @@ def test_every_zero_stage_takes_the_same_steps(policy, stage):
         one, other = plain.train_step([group]), sharded.train_step([group])
         assert other.pg_loss == pytest.approx(one.pg_loss, abs=1e-4)
         assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-3)
-    first, second = plain.weight_update(), sharded.weight_update()
+    (*_, first), (*_, second) = plain.publish(), sharded.publish()
     assert [(t.name, t.shape) for t in first.manifest] == [
         (t.name, t.shape) for t in second.manifest
     ]

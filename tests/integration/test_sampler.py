@@ -26,6 +26,7 @@ from .policies import change, load, logprobs, make_policy, weight_update
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+PROBE = [0, *range(40, 60)]
 ROLLOUT = RolloutSettings(
     concurrent_episodes=24,
     group_size=4,
@@ -66,14 +67,16 @@ def test_groups_are_consistent_while_weights_change(tmp_path):
         )
         try:
             await asyncio.gather(sandbox.start(), sampler.start())
-            await sampler.update_weights(weight_update(model, 0, [0, *range(40, 60)]))
+            first, contents = weight_update(model, 0, PROBE)
+            await sampler.update_weights(first, *contents)
             running = [
                 asyncio.ensure_future(sampler.sample_group(t, group_id=f"g/{t.task_id}"))
                 for t in tasks(10)
             ]
             await asyncio.sleep(0.3)
             change(model, 1)
-            receipt = await sampler.update_weights(weight_update(model, 1, [0, *range(40, 60)]))
+            second, contents = weight_update(model, 1, PROBE)
+            receipt = await sampler.update_weights(second, *contents)
             groups = await asyncio.gather(*running)
             later = await evaluate(
                 [sampler],

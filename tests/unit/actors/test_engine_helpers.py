@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from redline.actors import vllm_api
-from redline.actors.engine import _request_seed, _shared_file
+from redline.actors.engine import _request_seed
 from redline.actors.follow import is_alive
+from redline.actors.intakes import shared_file
 
 
 def output(spans=None, tokens=5):
@@ -52,9 +53,9 @@ def test_each_request_has_its_own_seed_and_keeps_it():
     assert _request_seed(None, "g/0") is None
 
 
-def test_the_file_of_a_bucket_holds_its_bytes_and_goes_away():
+def test_the_file_of_buckets_holds_their_bytes_and_goes_away():
     payload = np.arange(200, dtype=np.uint8)
-    with _shared_file(payload) as path:
+    with shared_file([payload[:150], payload[150:]]) as path:
         assert path.read_bytes() == payload.tobytes()
     assert not path.exists()
 

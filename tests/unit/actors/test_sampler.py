@@ -37,7 +37,7 @@ class FakeEngine:
         finally:
             self.running -= 1
 
-    async def update_weights(self, update, *, tolerance):
+    async def update_weights(self, update, contents, *, tolerance):
         if update == "bad":
             self.broken = "did not arrive"
             raise WeightMismatch("did not arrive", poisoned=True)

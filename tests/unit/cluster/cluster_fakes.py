@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from redline.cluster.published import PublishedWeights
 from redline.cluster.records import StepReport
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import (
@@ -136,13 +137,15 @@ class FakeLearner:
 
     async def weight_update(self):
         probe = Probe(token_ids=np.zeros(2, np.int32), logprobs=np.zeros(1, np.float32))
-        return WeightUpdate(
+        update = WeightUpdate(
             version=self.version,
+            transport="object_store",
             manifest=(),
-            payload=np.zeros(0, np.uint8),
-            checksum="",
+            buckets=(),
+            adapter=(),
             probe=probe,
         )
+        return PublishedWeights(update=update)
 
     async def save_checkpoint(self, folder):
         (Path(folder) / "learner.txt").write_text(f"{self.version} {self.steps}")

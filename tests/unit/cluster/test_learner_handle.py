@@ -1,13 +1,15 @@
 """Who is named when the ranks of a learner do not all answer."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import RayActorError, RayTaskError
 
 from redline.cluster import learner_handle
+from redline.cluster.config import DeadlineSettings
 from redline.cluster.errors import UserError, WorkFailed
-from redline.cluster.learner_handle import answer_of_all
+from redline.cluster.learner_handle import RayLearner, answer_of_all
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +76,51 @@ def test_one_rank_fails_as_it_did():
     with pytest.raises(WorkFailed, match=r"^learner failed$") as caught:
         outcome({"learner": failed("learner", lost())})
     assert isinstance(caught.value.__cause__, RayActorError)
+
+
+class Stream:
+    """What a generator method of an actor returns: references, an error as the last one."""
+
+    def __init__(self, *items, lost=None):
+        self.items, self.lost = items, lost
+
+    async def completed(self):
+        if self.lost:
+            raise self.lost
+
+    def __iter__(self):
+        return iter([self._reference(item) for item in self.items])
+
+    @staticmethod
+    def _reference(item):
+        reference = asyncio.get_running_loop().create_future()
+        if isinstance(item, Exception):
+            reference.set_exception(item)
+        else:
+            reference.set_result(item)
+        return reference
+
+
+def published(*streams):
+    async def main():
+        handles = {
+            f"learner-{n}": SimpleNamespace(publish=SimpleNamespace(remote=lambda s=stream: s))
+            for n, stream in enumerate(streams)
+        }
+        return await RayLearner(handles, DeadlineSettings()).weight_update()
+
+    return asyncio.run(main())
+
+
+def test_of_the_first_ranks_stream_the_last_is_the_update_and_the_rest_stay_references():
+    found = published(Stream("bucket", "bucket", SimpleNamespace(version=7)), Stream())
+    assert found.version == 7
+    assert len(found.contents) == 2
+    assert all(isinstance(content, asyncio.Future) for content in found.contents)
+
+
+def test_a_rank_that_fails_or_is_lost_while_it_publishes_is_named():
+    with pytest.raises(WorkFailed, match=r"^learner-0 failed: RuntimeError"):
+        published(Stream("bucket", raised()))
+    with pytest.raises(WorkFailed, match=r"^learner-1 was lost"):
+        published(Stream(SimpleNamespace(version=1)), Stream(lost=lost()))

@@ -7,7 +7,6 @@ import torch
 from redline.learner.attention import NAME, use_packed_attention
 from redline.learner.model import load_policy
 from redline.learner.packing import pad_batch, plan_micro_batches
-from redline.learner.publish import PROBE_TOKENS, make_weight_update
 from redline.learner.scorer import Scorer
 
 LENGTHS = (5, 17, 9, 30)
@@ -98,39 +97,3 @@ def test_short_attention_serves_grouped_heads():
     expected = policy(input_ids=ids).logits
     use_packed_attention(policy)
     torch.testing.assert_close(policy(input_ids=ids).logits, expected, atol=0.02, rtol=0.05)
-
-
-def test_weight_update_holds_every_tensor_once(tiny_policy):
-    policy = load_policy(tiny_policy)
-    update = make_weight_update(policy, 7)
-    names = [spec.name for spec in update.manifest]
-    assert "lm_head.weight" not in names  # tied to the embedding
-    assert names == [name for name, _ in policy.named_parameters()]
-    assert update.version == 7
-    end = 0
-    for spec in update.manifest:
-        assert spec.offset == end
-        end += spec.nbytes
-        raw = update.payload[spec.offset : end].view(spec.dtype).reshape(spec.shape)
-        np.testing.assert_array_equal(raw, policy.get_parameter(spec.name).detach().numpy())
-    assert end == len(update.payload)
-
-
-def test_probe_scores_are_the_policys_own(tiny_policy):
-    policy = load_policy(tiny_policy)
-    probe = make_weight_update(policy, 0).probe
-    assert len(probe.token_ids) == PROBE_TOKENS
-    marks = np.arange(PROBE_TOKENS) > 0
-    expected = naive_logprobs(policy, [probe.token_ids], [marks])
-    np.testing.assert_allclose(probe.logprobs, expected, atol=1e-5)
-
-
-def test_checksum_follows_the_bytes(tiny_policy):
-    policy = load_policy(tiny_policy)
-    before = make_weight_update(policy, 0)
-    again = make_weight_update(policy, 1)
-    with torch.no_grad():
-        policy.model.norm.weight[0] += 1
-    after = make_weight_update(policy, 2)
-    assert before.checksum == again.checksum != after.checksum
-    assert not np.array_equal(before.probe.logprobs, after.probe.logprobs)
