@@ -53,13 +53,10 @@ def stop_engine(llm: Any) -> None:
 
 
 def engine_errors() -> tuple[type[Exception], ...]:
-    """What the engine raises when it, and not a request, is at fault.
+    """What the engine raises when it, and not a request, is at fault."""
+    from vllm.v1.engine.exceptions import EngineDeadError
 
-    Up to some release they were RuntimeErrors.
-    """
-    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-
-    return (RuntimeError, EngineDeadError, EngineGenerateError)
+    return (RuntimeError, EngineDeadError)
 
 
 async def ping(llm: Any) -> None:

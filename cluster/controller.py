@@ -13,16 +13,17 @@ the batch which made v+1 was committed.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings
 from redline.cluster.credits import Credits
+from redline.cluster.deadlines import in_time
 from redline.cluster.errors import WorkFailed
 from redline.cluster.ports import Learner, Lease, Observer, Samplers, Store
 from redline.cluster.records import Position, StepReport
+from redline.cluster.stall import Activity
 from redline.cluster.task_order import TaskOrder, group_id
 from redline.replay.records import (
     StepResult,
@@ -31,7 +32,8 @@ from redline.replay.records import (
     WeightReceipt,
 )
 
-T = TypeVar("T")
+WAITING = "waiting for groups"
+"""What the loop does while the learner has nothing to train on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,9 @@ class Controller:
         self.todo = todo
         self.step = position.step
         self.version = position.weight_version
+        self.activity = Activity()
+        self.explain: Callable[[], str] = lambda: ""
+        """Says who keeps a batch waiting that is late."""
         self._saved_step = position.step
         self._rollouts: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -113,6 +118,7 @@ class Controller:
 
     async def publish(self) -> list[WeightReceipt]:
         """Push the learner's weights to all samplers and adopt their version."""
+        self.activity.begin("pushing weights")
         update = await self.learner.weight_update()
         deadline = self.plan.deadlines.push
         receipts = await in_time(self.samplers.push(update), deadline, "push of new weights")
@@ -150,6 +156,7 @@ class Controller:
 
     async def _lease(self) -> Lease | None:
         """Wait for a batch that leaves nothing behind which would be too old for the next."""
+        self.activity.begin(WAITING)
         deadline = time.monotonic() + self.plan.deadlines.batch
         while not self.credits.batch_ready(self.version):
             self._raise_failure()
@@ -167,6 +174,7 @@ class Controller:
         return lease
 
     async def _train(self, lease: Lease) -> StepResult:
+        self.activity.begin("training")
         deadline = self.plan.deadlines.step
         step = self.learner.train_step(lease.groups)
         result = await in_time(step, deadline, f"optimizer step {self.step + 1}")
@@ -213,17 +221,19 @@ class Controller:
         self._changed.clear()
         left = deadline - time.monotonic()
         try:
-            await asyncio.wait_for(self._changed.wait(), max(0.0, left))
+            async with asyncio.timeout(max(0.0, left)):
+                await self._changed.wait()
         except TimeoutError as error:
             slow = ", ".join(sorted(self.credits.in_flight)[:5]) or "none in flight"
             raise WorkFailed(
                 f"step {self.step + 1} waited {self.plan.deadlines.batch:.0f} s for "
                 f"{self.credits.groups_per_step} groups and has {self.credits.stored}; "
-                f"still running: {slow} (deadlines.batch)"
+                f"still running: {slow} (deadlines.batch) {self.explain()}".rstrip()
             ) from error
 
     async def _checkpoint(self) -> None:
         """Save the learner with the place in the store that its weights have seen."""
+        self.activity.begin("writing a checkpoint")
         began = time.monotonic()
         position = Position(
             step=self.step,
@@ -273,11 +283,3 @@ def _truncated_rate(groups: Sequence[TrajectoryGroup]) -> float:
 def _mean_seconds(groups: Sequence[TrajectoryGroup]) -> float:
     episodes = [t for group in groups for t in group.trajectories]
     return sum(t.seconds for t in episodes) / max(len(episodes), 1)
-
-
-async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
-    """Await `work`; raise WorkFailed naming `what` when it takes longer than `seconds`."""
-    try:
-        return await asyncio.wait_for(work, seconds)
-    except TimeoutError as error:
-        raise WorkFailed(f"{what}: no answer after {seconds:.0f} s") from error

@@ -1,6 +1,7 @@
 """Ray: starting or joining a cluster, and turning plain classes into actors.
 
-This module, `ray_ports.py`, `handles.py` and `learner_handle.py` are the only ones that import ray.
+This module, `ray_ports.py`, `handles.py`, `learner_handle.py` and `workers/ray_workers.py` are the
+only ones that import ray.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from redline.cluster.errors import UserError, WorkFailed, one_line
 from redline.cluster.ray_ports import chosen_agent_ports
 from redline.cluster.resources import Need, Offer, check_placeable, local_cpus, needs_of
 
+CALLS_AT_ONCE = 10_000
+"""Concurrent calls of an asynchronous actor: more than there are groups or requests."""
 _MIB = 2**20
 _STARTS = 2
 _COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -19,6 +19,7 @@ from redline.cluster.commands import (
     repair,
     replay,
     sandbox,
+    scale,
     sft,
     tasks,
     train,
@@ -51,6 +52,7 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(dsl.app, name="dsl")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(replay.app, name="replay")
+app.command("scale")(scale.scale)
 app.command("doctor")(doctor.doctor)
 
 

@@ -78,7 +78,8 @@ def check_local(config: RunConfig) -> None:
         Need(kind=n.kind, count=n.count, num_cpus=n.num_cpus, num_gpus=0.0) for n in needs
     ]
     check_placeable(without_gpus, [Offer(node="this machine", num_cpus=cpus, num_gpus=0.0)])
-    _check_memory(config)
+    learners = config.learner.ranks if config.learner.num_gpus == 0 else 0
+    check_memory(config, samplers=config.rollout.samplers, learners=learners)
 
 
 def local_cpus(config: RunConfig) -> int:
@@ -86,10 +87,12 @@ def local_cpus(config: RunConfig) -> int:
     return config.ray.num_cpus or len(os.sched_getaffinity(0))
 
 
-def _check_memory(config: RunConfig) -> None:
-    """CPU engines and learners share this machine's memory; GPU ones are checked by the engine."""
-    engines = config.rollout.samplers if config.rollout.num_gpus == 0 else 0
-    learners = config.learner.ranks if config.learner.num_gpus == 0 else 0
+def check_memory(config: RunConfig, *, samplers: int, learners: int) -> None:
+    """Raise UserError when this machine's free memory does not hold so many more.
+
+    CPU engines and learners share it; GPU ones are checked by the engine.
+    """
+    engines = samplers if config.rollout.num_gpus == 0 else 0
     cache = config.rollout.engine.kv_cache_gib
     needed = engines * (cache + _ENGINE_GIB) + learners * _LEARNER_GIB
     free = psutil.virtual_memory().available / 2**30

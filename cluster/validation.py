@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from redline.actors.settings import RolloutSettings
-from redline.cluster.config import RunConfig, SftConfig, TaskSettings
+from redline.cluster.config import AutoscaleSettings, RunConfig, SftConfig, TaskSettings
 from redline.cluster.errors import UserError
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS
@@ -49,7 +49,8 @@ _AT_LEAST_ONE = frozenset({
     "learner.micro_batch_tokens", "learner.epochs_per_batch", "learner.loss.constant_length",
     "learner.max_skipped_steps",
     "sandbox.actors", "sandbox.workers_per_actor", "sandbox.memory_mib", "sandbox.recycle_after",
-    "sandbox.output_bytes", "sandbox.result_bytes", "sandbox.max_queued",
+    "sandbox.output_bytes", "sandbox.result_bytes", "sandbox.max_queued", "fleet.group_attempts",
+    "fleet.autoscale.samplers_min", "fleet.autoscale.sandboxes_min",
     "replay.groups_per_segment", "eval.samples", "eval.max_turns", "eval.answer_tokens",
     "eval.thinking_tokens", "tiny.vocab_size", "tiny.hidden_size", "tiny.intermediate_size",
     "tiny.layers", "tiny.heads", "sft.micro_batch_tokens", "sft.batch_tokens", "sft.evaluate_every",
@@ -60,13 +61,14 @@ _POSITIVE = frozenset({
     "learner.optimizer.learning_rate", "learner.optimizer.eps", "learner.optimizer.max_grad_norm",
     "learner.critic.learning_rate", "learner.critic.max_grad_norm", "rollout.sampling.temperature",
     "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "sandbox.cpu_seconds",
-    "sandbox.wall_seconds", "sft.epochs", "sft.optimizer.learning_rate",
+    "sandbox.wall_seconds", "sft.epochs", "sft.optimizer.learning_rate", "fleet.heartbeat_every",
+    "fleet.restart_window", "fleet.autoscale.sandbox_load", "fleet.autoscale.every",
 })  # fmt: skip
 
 _SHARES = frozenset({
     "rollout.sampling.top_p", "rollout.engine.gpu_memory_utilization", "sft.heldout_fraction",
     "learner.lora.dropout", "learner.critic.gamma", "learner.critic.gae_lambda",
-    "sft.lora.dropout",
+    "sft.lora.dropout", "fleet.autoscale.learner_waiting",
 })  # fmt: skip
 
 _SHORT_COMMAND = 16
@@ -90,6 +92,7 @@ def check_run(config: RunConfig) -> None:
     )
     _check_learner(config)
     _check_evaluation(config)
+    _check_autoscaling(config.fleet.autoscale)
 
 
 def check_sft(config: SftConfig) -> None:
@@ -199,6 +202,15 @@ def _check_evaluation(config: RunConfig) -> None:
         f"eval.tasks={config.eval.tasks} but only {available} held-out tasks are generated "
         "(tasks.heldout_count + tasks.heldout_family_count)",
     )
+
+
+def _check_autoscaling(settings: AutoscaleSettings) -> None:
+    for kind in ("samplers", "sandboxes"):
+        least, most = getattr(settings, f"{kind}_min"), getattr(settings, f"{kind}_max")
+        _require(
+            least <= most,
+            f"fleet.autoscale.{kind}_min={least} is above fleet.autoscale.{kind}_max={most}",
+        )
 
 
 def _walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
