@@ -28,11 +28,12 @@ class Sandboxes:
 
     isolation: RunIsolation
     client: SandboxClient
-    handles: dict[str, Any]
+    closing: dict[str, Any]
+    """Handles of the actors, by name."""
 
     async def close(self, seconds: float) -> None:
         """Let every worker end what it started; those that are late are left to be killed."""
-        await _close_all(list(self.handles.values()), seconds)
+        await _close_all(self.closing, seconds)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,13 +52,15 @@ class Rollouts:
         """All samplers together."""
         return self.rollouts.samplers
 
+    @property
+    def closing(self) -> dict[str, Any]:
+        """Handles of the workers that are there now and want to be told of the end, by name."""
+        return self.rollouts.handles
+
     async def close(self, seconds: float) -> None:
         """Let every worker end what it started; those that are late are left to be killed."""
         await self.rollouts.close()
-        await _close_all(self._handles(), seconds)
-
-    def _handles(self) -> list[Any]:
-        return [m.worker.handle for f in self.rollouts.fleets.values() for m in f.members]
+        await _close_all(self.closing, seconds)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,8 +71,10 @@ class Fleet(Rollouts):
     learner: RayLearner
     scaler: Scaler
 
-    def _handles(self) -> list[Any]:
-        return [self.store.handle, *Rollouts._handles(self)]
+    @property
+    def closing(self) -> dict[str, Any]:
+        """As above, and the store."""
+        return {"replay": self.store.handle, **self.rollouts.handles}
 
 
 async def start_fleet(
@@ -120,7 +125,7 @@ async def start_sandboxes_only(
     return Sandboxes(
         client=BatchingSandboxClient(RaySandboxes(handles, client=client)),
         isolation=RunIsolation.of(list(ready.values())),
-        handles=handles,
+        closing=handles,
     )
 
 
@@ -203,9 +208,9 @@ async def _all_ready(
     return told
 
 
-async def _close_all(handles: list[Any], seconds: float) -> None:
+async def _close_all(handles: dict[str, Any], seconds: float) -> None:
     """Ask all to end what they started, and wait so long for it."""
-    calls = [asyncio.ensure_future(_quietly(handle.close.remote())) for handle in handles]
+    calls = [asyncio.ensure_future(_quietly(handle.close.remote())) for handle in handles.values()]
     if calls:
         await asyncio.wait(calls, timeout=seconds)
 

@@ -41,6 +41,12 @@ class RolloutFleet:
         """Both fleets by what users call them."""
         return {"samplers": self.samplers.fleet, "sandboxes": self.sandboxes}
 
+    @property
+    def handles(self) -> dict[str, Any]:
+        """Handles of all workers that are there now, by name."""
+        members = [member for fleet in self.fleets.values() for member in fleet.members]
+        return {member.name: member.worker.handle for member in members}
+
     def run(self) -> None:
         """Supervise from now on; all first workers have started."""
         self.sandbox_starts += [member.told for member in self.sandboxes.members]
