@@ -6,9 +6,10 @@ almost the same time.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from redline.sandbox.client import SandboxClient
+from redline.sandbox.client import ElasticSandboxes, SandboxClient
 from redline.sandbox.records import ExecutionRequest, InfrastructureError, Verdict
 
 _Waiting = tuple[ExecutionRequest, "asyncio.Future[Verdict]"]
@@ -43,6 +44,11 @@ class BatchingSandboxClient:
     ) -> list[Verdict | InfrastructureError]:
         """Pass a batch on as it is."""
         return await self._inner.run_many(requests)
+
+    def change(self, sandboxes: Mapping[str, Any]) -> None:
+        """Use these sandboxes from now on, if those behind this can change."""
+        if isinstance(self._inner, ElasticSandboxes):
+            self._inner.change(sandboxes)
 
     def _flush(self) -> None:
         if self._timer is not None:

@@ -190,6 +190,15 @@ class PolicyEngine:
         self._check_sound()
         return await self._score(token_ids)
 
+    async def ping(self) -> None:
+        """Return once the engine's process has answered; one that is dead is broken then."""
+        llm = self._llm
+        try:
+            await vllm_api.ping(llm)
+        except vllm_api.engine_errors() as error:
+            if self._broken is None:
+                self._fail(f"its process died: {error}")
+
     def shutdown(self) -> None:
         """Stop the engine's process."""
         self._fail(self._broken or "it was shut down")
@@ -249,7 +258,7 @@ class PolicyEngine:
             return await vllm_api.run_request(
                 llm, token_ids, params, request_id, priority=priority, cache_salt=cache_salt
             )
-        except RuntimeError as error:
+        except vllm_api.engine_errors() as error:
             if self._broken is None and llm.errored:
                 self._fail(f"its process died: {error}")
             raise EngineError(f"request {request_id} failed: {error}") from error

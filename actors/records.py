@@ -68,10 +68,34 @@ class SandboxStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerHealth:
-    """Whether a sampler can go on."""
+    """Whether a sampler can go on, and what it does."""
 
     worker: str
     version: int | None
     ok: bool
     problem: str
     """Why the sampler must be replaced; empty while it is sound."""
+    episodes: int = 0
+    """Episodes that run now."""
+    executing: int = 0
+    """Programs that it waits for sandboxes to execute."""
+    turns: int = 0
+    """Actions that it has sampled since it started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxHealth:
+    """Whether a sandbox can go on, and what it does."""
+
+    worker: str
+    ok: bool
+    problem: str
+    """Why the sandbox must be replaced; empty while it is sound."""
+    workers: int
+    """Fork servers."""
+    running: int
+    """Programs that are executed now."""
+    queued: int
+    """Programs that wait for a fork server."""
+    executions: int
+    """Verdicts since it started."""

@@ -7,11 +7,12 @@ between them or their turns: the engine batches whatever is waiting at each of i
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from redline.actors.all_or_cancel import all_or_cancel
 from redline.actors.answer import AnswerRules, run_answer
+from redline.actors.counted_sandbox import CountedSandbox
 from redline.actors.engine import PolicyEngine
 from redline.actors.episode import EpisodeId, EpisodeRules, run_episode
 from redline.actors.errors import EngineError, StartError
@@ -23,6 +24,7 @@ from redline.dsl.settings import PromptSettings, RewardSettings
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import (
     BucketContent,
+    Completion,
     Trajectory,
     TrajectoryGroup,
     TrajectoryStatus,
@@ -63,7 +65,7 @@ class Sampler:
         self.name = name
         self._model_path = model_path
         self._rollout = rollout
-        self._sandbox = sandbox
+        self._sandbox = CountedSandbox(sandbox)
         self._prompts = prompts or PromptSettings()
         self._rewards = rewards or RewardSettings()
         self._limits = limits or Limits()
@@ -73,7 +75,7 @@ class Sampler:
         self._engine: PolicyEngine | None = None
         self._slots = asyncio.Semaphore(rollout.concurrent_episodes)
         self._running = self._groups = self._episodes = self._aborted = 0
-        self._turns = self._tokens_sampled = self._tokens_state = self._updates = 0
+        self._actions = self._turns = self._tokens_sampled = self._tokens_state = self._updates = 0
         self._barren = 0
         self._seconds_start = 0.0
 
@@ -118,7 +120,7 @@ class Sampler:
         judge = TaskJudge(task, self._sandbox, self._limits)
         # One salt for the group: its members share contexts with each other, but not with groups
         # that began under other weights.
-        generate = functools.partial(engine.generate, cache_salt=f"version {self._version}")
+        generate = functools.partial(self._generate, engine, cache_salt=f"version {self._version}")
         run: functools.partial[Coroutine[Any, Any, Trajectory]] = functools.partial(
             self._attempt(sampling or self._rollout.sampling, max_turns, answering),
             task,
@@ -157,8 +159,24 @@ class Sampler:
         """Whether the engine can go on; cheap, does not ask the engine's process."""
         problem = "it was not started" if self._engine is None else self._engine.broken or ""
         return SamplerHealth(
-            worker=self.name, version=self._version, ok=not problem, problem=problem
+            worker=self.name,
+            version=self._version,
+            ok=not problem,
+            problem=problem,
+            episodes=self._running,
+            executing=self._sandbox.executing,
+            turns=self._actions,
         )
+
+    async def heartbeat(self) -> SamplerHealth:
+        """`health`, after the engine's process has answered; late when that hangs."""
+        if self._engine is not None and not self._engine.broken:
+            await self._engine.ping()
+        return await self.health()
+
+    async def use_sandboxes(self, sandboxes: Mapping[str, Any]) -> None:
+        """Have programs executed by these from now on: handles by name."""
+        self._sandbox.change(sandboxes)
 
     async def stats(self) -> SamplerStats:
         """Counts since the start."""
@@ -183,6 +201,12 @@ class Sampler:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.shutdown()
+
+    async def _generate(self, engine: PolicyEngine, *request: Any, **options: Any) -> Completion:
+        """Sample one action, and count it."""
+        completion = await engine.generate(*request, **options)
+        self._actions += 1
+        return completion
 
     def _attempt(
         self, sampling: SamplingSettings, max_turns: int | None, answer: AnswerSettings | None

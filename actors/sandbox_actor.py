@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Sequence
 
-from redline.actors.records import SandboxStart
+from redline.actors.records import SandboxHealth, SandboxStart
 from redline.sandbox.backends import BACKENDS
 from redline.sandbox.records import ExecutionRequest, InfrastructureError, Verdict
 from redline.sandbox.settings import SandboxSettings
@@ -35,6 +35,19 @@ class SandboxActor:
     ) -> list[Verdict | InfrastructureError]:
         """Run many requests; the answers in their order. Clients of different names take turns."""
         return await self._pool.run_many(requests, client=client)
+
+    async def heartbeat(self) -> SandboxHealth:
+        """Whether the pool can go on, and what waits in it."""
+        stats = self._pool.stats()
+        return SandboxHealth(
+            worker=self.name,
+            ok=not self._pool.broken,
+            problem=self._pool.broken,
+            workers=stats.workers,
+            running=stats.running,
+            queued=stats.queued,
+            executions=stats.executions,
+        )
 
     async def stats(self) -> PoolStats:
         """Counts since the start."""

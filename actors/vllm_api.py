@@ -61,6 +61,18 @@ def stop_engine(llm: Any) -> None:
     llm.shutdown = lambda timeout=None: None
 
 
+def engine_errors() -> tuple[type[Exception], ...]:
+    """What the engine raises when it, and not a request, is at fault."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    return (RuntimeError, EngineDeadError)
+
+
+async def ping(llm: Any) -> None:
+    """Return once the engine's loop has answered; raises one of `engine_errors`."""
+    await llm.is_sleeping()
+
+
 def resolved_dtype(llm: Any) -> str:
     """Dtype of the engine's weights, such as `float32`."""
     return str(llm.vllm_config.model_config.dtype).removeprefix("torch.")

@@ -21,15 +21,15 @@ import numpy as np
 import psutil
 from _report import arguments, print_report, ratio
 
-from redline.actors.manifest import checksum
 from redline.actors.replay_actor import ReplayActor
 from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings, RunConfig
 from redline.cluster.controller import Controller, Plan
 from redline.cluster.credits import Credits
 from redline.cluster.load import load_config
+from redline.cluster.published import PublishedWeights
 from redline.cluster.records import Position, StepReport
-from redline.cluster.simulating import simulated_samplers
+from redline.cluster.simulating import start_simulated
 from redline.cluster.task_order import TaskOrder
 from redline.dsl.tasks import RepairTask
 from redline.learner.samples import make_samples
@@ -60,9 +60,21 @@ class LocalStore:
     def __init__(self, actor: ReplayActor) -> None:
         self.actor = actor
 
-    async def lease(self, count: int, min_version: int, in_flight: Sequence[int]) -> Lease | None:
+    async def lease(
+        self, count: int, min_version: int, in_flight: Sequence[int], *, extended: bool = False
+    ) -> Lease | None:
         """Take groups that are there already."""
-        return await self.actor.lease(count, min_version=min_version, in_flight=in_flight)
+        return await self.actor.lease(
+            count, min_version=min_version, in_flight=in_flight, extended=extended
+        )
+
+    async def extend(
+        self, lease_id: str, count: int, min_version: int, in_flight: Sequence[int]
+    ) -> Lease | None:
+        """Take more groups under the same lease."""
+        return await self.actor.extend(
+            lease_id, count, min_version=min_version, in_flight=in_flight
+        )
 
     async def commit(self, lease_id: str) -> None:
         """Record that a lease was trained on."""
@@ -102,16 +114,18 @@ class InputLearner:
         self.tokens += tokens
         return _result(self.version, groups, tokens, stale)
 
-    async def weight_update(self) -> WeightUpdate:
+    async def weight_update(self) -> PublishedWeights:
         """A version without weights."""
-        nothing = np.zeros(0, np.uint8)
-        return WeightUpdate(
+        probe = Probe(token_ids=np.zeros(2, np.int32), logprobs=np.zeros(1, np.float32))
+        update = WeightUpdate(
             version=self.version,
+            transport="object_store",
             manifest=(),
-            payload=nothing,
-            checksum=checksum(nothing),
-            probe=Probe(token_ids=np.zeros(2, np.int32), logprobs=np.zeros(1, np.float32)),
+            buckets=(),
+            adapter=(),
+            probe=probe,
         )
+        return PublishedWeights(update=update)
 
     async def save_checkpoint(self, folder: Path) -> None:
         """Nothing to save."""
@@ -180,6 +194,7 @@ async def drive(
         for n in range(1_000)
     ]
     order = TaskOrder(tasks, seed=0)
+    samplers = await start_simulated(config, store.append)
     controller = Controller(
         plan=Plan(
             steps=10**9,
@@ -187,7 +202,7 @@ async def drive(
             deadlines=DeadlineSettings(),
             ends_at=time.monotonic() + seconds,
         ),
-        samplers=simulated_samplers(config, store.append),
+        samplers=samplers,
         store=LocalStore(store),
         learner=learner,
         observer=watch,
@@ -201,6 +216,7 @@ async def drive(
     )
     await controller.publish()
     await controller.run()
+    await samplers.fleet.close()
     return watch
 
 

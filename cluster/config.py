@@ -103,6 +103,46 @@ class MetricsSettings:
 
 
 @dataclass(kw_only=True)
+class AutoscaleSettings:
+    """Whether, and how far, a run scales itself by what its learner and sandboxes wait for."""
+
+    enabled: bool = False
+    samplers_min: int = 1
+    samplers_max: int = 4
+    """Most samplers that a load can ask for."""
+    sandboxes_min: int = 1
+    sandboxes_max: int = 4
+    """Most sandbox actors that a load can ask for."""
+    learner_waiting: float = 0.1
+    """Share of the learner's time that may go by waiting for groups."""
+    sandbox_load: float = 2.0
+    """Programs, running and queued, that each fork server may have."""
+    every: float = 30.0
+    """Seconds between two decisions."""
+    hold: float = 300.0
+    """Seconds for which no worker is taken out that was needed."""
+
+
+@dataclass(kw_only=True)
+class FleetSettings:
+    """How samplers and sandboxes are watched and replaced."""
+
+    heartbeat_every: float = 5.0
+    """Seconds between two heartbeats of a worker; `deadlines.heartbeat` is for the answer."""
+    restarts: int = 10
+    """Workers of one kind that are replaced within `restart_window`; then a place stays empty, and
+    the run ends when all are."""
+    restart_window: float = 900.0
+    """Seconds."""
+    backoff: float = 1.0
+    """Seconds before the first replacement; doubled for each further one within the window."""
+    longest_backoff: float = 60.0
+    group_attempts: int = 5
+    """Samplers that one group may lose before the run ends: it may be what ends them."""
+    autoscale: AutoscaleSettings = field(default_factory=AutoscaleSettings)
+
+
+@dataclass(kw_only=True)
 class DeadlineSettings:
     """Seconds after which a wait is given up, naming who kept it waiting."""
 
@@ -112,6 +152,14 @@ class DeadlineSettings:
     """All episodes of one group."""
     batch: float = 900.0
     """Until enough groups for one optimizer step are stored."""
+    stall: float = 120.0
+    """After so long without any movement, it is told who waits for whom."""
+    heartbeat: float = 60.0
+    """A worker's sign of life, that of its engine included; who gives none is replaced."""
+    drain: float = 600.0
+    """Until a worker that leaves the fleet has finished what it has."""
+    store: float = 120.0
+    """One answer of the replay store."""
     step: float = 900.0
     """One optimizer step."""
     push: float = 120.0
@@ -159,6 +207,7 @@ class RunConfig:
     eval: EvalSettings = field(default_factory=EvalSettings)
     ray: RaySettings = field(default_factory=RaySettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    fleet: FleetSettings = field(default_factory=FleetSettings)
     deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
 
 

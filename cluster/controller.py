@@ -13,18 +13,19 @@ the batch which made v+1 was committed.
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings
 from redline.cluster.credits import Credits
+from redline.cluster.deadlines import in_time
 from redline.cluster.errors import WorkFailed
 from redline.cluster.ports import Learner, Lease, Observer, Samplers, Store
 from redline.cluster.records import Position, StepReport
 from redline.cluster.resampling import Resampling
+from redline.cluster.stall import Activity
 from redline.cluster.task_order import TaskOrder, group_id
 from redline.replay.records import (
     StepResult,
@@ -33,7 +34,8 @@ from redline.replay.records import (
     WeightReceipt,
 )
 
-T = TypeVar("T")
+WAITING = "waiting for groups"
+"""What the loop does while the learner has nothing to train on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,9 @@ class Controller:
         self.resampling = resampling
         self.step = position.step
         self.version = position.weight_version
+        self.activity = Activity()
+        self.explain: Callable[[], str] = lambda: ""
+        """Says who keeps a batch waiting that is late."""
         self._saved_step = position.step
         self._rollouts: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -116,6 +121,7 @@ class Controller:
 
     async def publish(self) -> list[WeightReceipt]:
         """Push the learner's weights to all samplers and adopt their version."""
+        self.activity.begin("pushing weights")
         update = await self.learner.weight_update()
         deadline = self.plan.deadlines.push
         receipts = await in_time(self.samplers.push(update), deadline, "push of new weights")
@@ -161,6 +167,7 @@ class Controller:
 
         `again` lends one that was trained on before as it was, topped up or not.
         """
+        self.activity.begin(WAITING)
         count = self.credits.groups_per_step
         if not await self._until(partial(self.credits.batch_ready, self.version), count):
             return None
@@ -206,6 +213,7 @@ class Controller:
         return True
 
     async def _train(self, lease: Lease) -> StepResult:
+        self.activity.begin("training")
         deadline = self.plan.deadlines.step
         step = self.learner.train_step(lease.groups)
         result = await in_time(step, deadline, f"optimizer step {self.step + 1}")
@@ -252,7 +260,8 @@ class Controller:
         self._changed.clear()
         left = deadline - time.monotonic()
         try:
-            await asyncio.wait_for(self._changed.wait(), max(0.0, left))
+            async with asyncio.timeout(max(0.0, left)):
+                await self._changed.wait()
         except TimeoutError:
             return False
         return True
@@ -261,11 +270,13 @@ class Controller:
         slow = ", ".join(sorted(self.credits.in_flight)[:5]) or "none in flight"
         return WorkFailed(
             f"step {self.step + 1} waited {self.plan.deadlines.batch:.0f} s for {groups} groups "
-            f"and has {self.credits.stored}; still running: {slow} (deadlines.batch)"
+            f"and has {self.credits.stored}; still running: {slow} (deadlines.batch) "
+            f"{self.explain()}".rstrip()
         )
 
     async def _checkpoint(self) -> None:
         """Save the learner with the place in the store that its weights have seen."""
+        self.activity.begin("writing a checkpoint")
         began = time.monotonic()
         position = Position(
             step=self.step,
@@ -320,11 +331,3 @@ def _mean_seconds(groups: Sequence[TrajectoryGroup]) -> float:
 def _sampled_tokens(groups: Sequence[TrajectoryGroup]) -> int:
     turns = (turn for group in groups for t in group.trajectories for turn in t.turns)
     return sum(len(turn.action_token_ids) for turn in turns)
-
-
-async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
-    """Await `work`; raise WorkFailed naming `what` when it takes longer than `seconds`."""
-    try:
-        return await asyncio.wait_for(work, seconds)
-    except TimeoutError as error:
-        raise WorkFailed(f"{what}: no answer after {seconds:.0f} s") from error

@@ -197,8 +197,7 @@ async def _evaluate(work: _Work, archive: EvaluationArchive | None) -> list[ArmR
         with progress.phase("starting Ray"):
             cluster = await asyncio.to_thread(Cluster, config, Path(logs))
         try:
-            with progress.phase("starting workers") as phase:
-                fleet = await start_samplers_only(cluster, config, model=work.model, phase=phase)
+            fleet = await start_samplers_only(cluster, config, model=work.model, progress=progress)
             try:
                 progress.say(fleet.isolation.summary())
                 with progress.phase("evaluating") as phase:

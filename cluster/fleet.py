@@ -7,50 +7,65 @@ from typing import Any
 
 from redline.actors.batching import BatchingSandboxClient
 from redline.actors.replay_actor import ReplayActor
-from redline.actors.sampler import Sampler
-from redline.actors.sandbox_actor import SandboxActor
-from redline.cluster.config import RunConfig, is_simulated
+from redline.cluster.config import RunConfig
 from redline.cluster.errors import WorkFailed
-from redline.cluster.handles import RaySamplers, RaySandboxes, RayStore, answer
+from redline.cluster.handles import RaySandboxes, RayStore, answer
 from redline.cluster.isolation import RunIsolation
-from redline.cluster.launch import Cluster
+from redline.cluster.launch import CALLS_AT_ONCE, Cluster
 from redline.cluster.learner_handle import RayLearner, start_learner
-from redline.cluster.progress import Phase
-from redline.cluster.simulating import SimulatedSamplers, simulated_samplers
+from redline.cluster.monitoring.definitions import Role
+from redline.cluster.progress import Phase, Progress
 from redline.cluster.weight_channel import WeightChannel
+from redline.cluster.workers.making import make_rollouts, make_scaler, sandbox_actor
+from redline.cluster.workers.rollouts import RolloutFleet
+from redline.cluster.workers.samplers import ElasticSamplers
+from redline.cluster.workers.scaling import Scaler
 from redline.sandbox.client import SandboxClient
-from redline.sandbox.settings import limits_of
-
-_CALLS_AT_ONCE = 10_000
-"""Concurrent calls of an asynchronous actor: more than there are groups or requests."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Workers:
-    """Workers with sandboxes among them."""
+class Sandboxes:
+    """Sandboxes alone, not watched: their client does without those that are lost."""
 
     isolation: RunIsolation
+    client: SandboxClient
     closing: dict[str, Any]
-    """Handles of the workers that want to be told of the end, by name."""
+    """Handles of the actors, by name."""
 
     async def close(self, seconds: float) -> None:
         """Let every worker end what it started; those that are late are left to be killed."""
-        calls = [_quietly(handle.close.remote()) for handle in self.closing.values()]
-        await asyncio.wait([asyncio.ensure_future(call) for call in calls], timeout=seconds)
+        await _close_all(self.closing, seconds)
 
 
 @dataclass(slots=True, kw_only=True)
-class Sandboxes(Workers):
-    """Sandboxes alone."""
-
-    client: SandboxClient
-
-
-@dataclass(slots=True, kw_only=True)
-class Rollouts(Workers):
+class Rollouts:
     """The rollout side: samplers and the sandboxes behind them."""
 
-    samplers: RaySamplers | SimulatedSamplers
+    rollouts: RolloutFleet
+
+    @property
+    def isolation(self) -> RunIsolation:
+        """Of all sandboxes that were started so far, those that are gone included."""
+        return RunIsolation.of(self.rollouts.sandbox_starts)
+
+    @property
+    def samplers(self) -> ElasticSamplers:
+        """All samplers together."""
+        return self.rollouts.samplers
+
+    @property
+    def closing(self) -> dict[str, Any]:
+        """Handles of the workers that are there now and want to be told of the end, by name."""
+        return self.rollouts.handles
+
+    def restarts(self) -> dict[Role, int]:
+        """Workers that were replaced so far."""
+        return {Role(fleet.kind): fleet.replaced for fleet in self.rollouts.fleets.values()}
+
+    async def close(self, seconds: float) -> None:
+        """Let every worker end what it started; those that are late are left to be killed."""
+        await self.rollouts.close()
+        await _close_all(self.closing, seconds)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,10 +74,16 @@ class Fleet(Rollouts):
 
     store: RayStore
     learner: RayLearner
+    scaler: Scaler
+
+    @property
+    def closing(self) -> dict[str, Any]:
+        """As above, and the store."""
+        return {"replay": self.store.handle, **self.rollouts.handles}
 
 
 async def start_fleet(
-    cluster: Cluster, config: RunConfig, *, model: str, replay: str, phase: Phase
+    cluster: Cluster, config: RunConfig, *, model: str, replay: str, progress: Progress
 ) -> Fleet:
     """Start all workers at once and wait for each; raises WorkFailed naming who failed.
 
@@ -71,62 +92,62 @@ async def start_fleet(
     """
     learner = _make_learner(cluster, config, model)
     store = _start_store(cluster, config, replay)
-    sandboxes = _start_sandboxes(cluster, config)
-    samplers = (
-        {}
-        if is_simulated(config)
-        else _start_samplers(cluster, config, model, list(sandboxes.values()), version=None)
-    )
-    others = {**samplers, **sandboxes}
-    starts = {name: handle.start.remote() for name, handle in others.items()}
-    starts |= {
+    rollouts = make_rollouts(cluster, config, model, replay=store, tell=progress.say)
+    others = {
         "learner": start_learner(learner, config.deadlines.start),
         "replay": store.stats.remote(),
     }
-    ready = await _all_ready(starts, config.deadlines.start, phase)
+    await _start_rollouts(rollouts, config, progress, others)
     return Fleet(
-        samplers=RaySamplers(samplers, store) if samplers else _simulated(config, store),
-        isolation=RunIsolation.of([ready[name] for name in sandboxes]),
-        store=RayStore(store, keep_committed=config.replay.keep_committed),
+        rollouts=rollouts,
+        store=RayStore(
+            store,
+            keep_committed=config.replay.keep_committed,
+            seconds=config.deadlines.store,
+        ),
         learner=_learner_handle(learner, config),
-        closing={"replay": store, **others},
+        scaler=make_scaler(rollouts, cluster, config, tell=progress.say),
     )
 
 
 async def start_samplers_only(
-    cluster: Cluster, config: RunConfig, *, model: str, phase: Phase
+    cluster: Cluster, config: RunConfig, *, model: str, progress: Progress
 ) -> Rollouts:
     """Start samplers that serve the model as it is, for an evaluation by itself."""
-    sandboxes = _start_sandboxes(cluster, config)
-    samplers = _start_samplers(cluster, config, model, list(sandboxes.values()), version=0)
-    others = {**samplers, **sandboxes}
-    starts = {name: handle.start.remote() for name, handle in others.items()}
-    ready = await _all_ready(starts, config.deadlines.start, phase)
-    return Rollouts(
-        samplers=RaySamplers(samplers, None),
-        isolation=RunIsolation.of([ready[name] for name in sandboxes]),
-        closing=others,
-    )
+    rollouts = make_rollouts(cluster, config, model, version=0, tell=progress.say)
+    await _start_rollouts(rollouts, config, progress, {})
+    return Rollouts(rollouts=rollouts)
 
 
 async def start_sandboxes_only(
     cluster: Cluster, config: RunConfig, *, client: str, phase: Phase
 ) -> Sandboxes:
     """Start sandboxes for one client, which asks them itself."""
-    handles = _start_sandboxes(cluster, config)
+    names = [f"sandbox-{number}" for number in range(config.sandbox.actors)]
+    handles = {name: sandbox_actor(cluster, config, name) for name in names}
     starts = {name: handle.start.remote() for name, handle in handles.items()}
     ready = await _all_ready(starts, config.deadlines.start, phase)
     return Sandboxes(
-        client=BatchingSandboxClient(RaySandboxes(list(handles.values()), client=client)),
+        client=BatchingSandboxClient(RaySandboxes(handles, client=client)),
         isolation=RunIsolation.of(list(ready.values())),
         closing=handles,
     )
 
 
-def _simulated(config: RunConfig, store: Any) -> SimulatedSamplers:
-    return simulated_samplers(
-        config, lambda group: answer("replay store", store.append.remote(group))
-    )
+async def _start_rollouts(
+    rollouts: RolloutFleet,
+    config: RunConfig,
+    progress: Progress,
+    others: dict[str, Awaitable[Any]],
+) -> None:
+    """Start the first workers, and `others` with them."""
+    members = {m.name: m for fleet in rollouts.fleets.values() for m in fleet.members}
+    starts = {name: member.worker.start() for name, member in members.items()}
+    with progress.phase("starting workers") as phase:
+        ready = await _all_ready({**starts, **others}, config.deadlines.start, phase)
+    for name, member in members.items():
+        member.told = ready[name]
+    rollouts.run()
 
 
 def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, Any]:
@@ -173,54 +194,10 @@ def _start_store(cluster: Cluster, config: RunConfig, path: str) -> Any:
         ReplayActor,
         name="replay",
         num_cpus=0,
-        concurrency=_CALLS_AT_ONCE,
+        concurrency=CALLS_AT_ONCE,
         beside_driver=True,
         arguments={"path": path, "settings": config.replay},
     )
-
-
-def _start_sandboxes(cluster: Cluster, config: RunConfig) -> dict[str, Any]:
-    return {
-        name: cluster.actor(
-            SandboxActor,
-            name=name,
-            num_cpus=config.sandbox.num_cpus,
-            resources=config.sandbox.resources,
-            concurrency=_CALLS_AT_ONCE,
-            arguments={"settings": config.sandbox, "name": name},
-        )
-        for name in (f"sandbox-{number}" for number in range(config.sandbox.actors))
-    }
-
-
-def _start_samplers(
-    cluster: Cluster, config: RunConfig, model: str, sandboxes: list[Any], *, version: int | None
-) -> dict[str, Any]:
-    return {
-        f"sampler-{number}": cluster.actor(
-            Sampler,
-            name=f"sampler-{number}",
-            num_cpus=config.rollout.num_cpus,
-            num_gpus=config.rollout.num_gpus,
-            resources=config.rollout.resources,
-            threads=config.rollout.engine.omp_threads,
-            concurrency=_CALLS_AT_ONCE,
-            arguments={
-                "model_path": model,
-                "rollout": config.rollout,
-                "sandbox": BatchingSandboxClient(
-                    RaySandboxes(sandboxes, client=f"sampler-{number}")
-                ),
-                "prompts": config.prompt,
-                "rewards": config.reward,
-                "limits": limits_of(config.sandbox),
-                "name": f"sampler-{number}",
-                "seed": config.seed * 1000 + number,
-                "version": version,
-            },
-        )
-        for number in range(config.rollout.samplers)
-    }
 
 
 async def _all_ready(
@@ -246,6 +223,13 @@ async def _all_ready(
         for task in waiting:
             task.cancel()
     return told
+
+
+async def _close_all(handles: dict[str, Any], seconds: float) -> None:
+    """Ask all to end what they started, and wait so long for it."""
+    calls = [asyncio.ensure_future(_quietly(handle.close.remote())) for handle in handles.values()]
+    if calls:
+        await asyncio.wait(calls, timeout=seconds)
 
 
 async def _quietly(call: Awaitable[Any]) -> None:

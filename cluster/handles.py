@@ -1,23 +1,21 @@
-"""Ray actor handles behind the protocols that the other rooms know; `learner_handle.py` has more.
+"""Ray actor handles behind the protocols that the other rooms know; `learner_handle.py` and
+`workers/ray_workers.py` have more.
 
 What Ray raises is turned into what those protocols promise: a lost sandbox is an
 InfrastructureError, everything else that ends the work a WorkFailed naming the worker.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from redline.actors.errors import StartError
-from redline.actors.settings import AnswerSettings, SamplingSettings
+from redline.cluster.deadlines import in_time
 from redline.cluster.errors import UserError, WorkFailed, one_line
-from redline.cluster.published import PublishedWeights
-from redline.dsl.tasks import RepairTask
 from redline.replay.cursor import Cursor
-from redline.replay.records import TrajectoryGroup, WeightReceipt
 from redline.replay.store_records import Lease, StoreStats
 from redline.sandbox.records import (
     ExecutionRequest,
@@ -27,8 +25,7 @@ from redline.sandbox.records import (
 )
 
 T = TypeVar("T")
-_ATTEMPTS = 3
-"""Samplers that a group is offered before the run gives up on it."""
+_LOOK_AGAIN_SECONDS = 0.2
 
 
 def reason(error: BaseException) -> str:
@@ -55,14 +52,26 @@ async def answer(worker: str, call: Awaitable[T]) -> T:
 
 
 class RaySandboxes:
-    """A SandboxClient over all sandbox actors; pickled into every sampler."""
+    """A SandboxClient over sandbox actors that may change; pickled into every sampler.
 
-    def __init__(self, handles: Sequence[Any], *, client: str) -> None:
-        """`client` is the sampler's name: in each actor, samplers take turns."""
+    A program has no effect but its verdict, so one whose actor is lost runs on another.
+    """
+
+    def __init__(self, handles: Mapping[str, Any], *, client: str, patience: float = 0.0) -> None:
+        """`handles` by name; `client` is the sampler's name: in each actor, samplers take turns.
+
+        `patience` is how many seconds a program waits for a sandbox while there is none.
+        """
         self._client = client
-        self._handles = list(handles)
-        self._load = [0] * len(self._handles)
-        self._lost: dict[int, str] = {}
+        self._patience = patience
+        self._handles = dict(handles)
+        self._load = dict.fromkeys(self._handles, 0)
+        self._lost: dict[str, str] = {}
+
+    def change(self, sandboxes: Mapping[str, Any]) -> None:
+        """Use these from now on; what others are doing is still waited for."""
+        self._handles = dict(sandboxes)
+        self._lost = {name: why for name, why in self._lost.items() if name in self._handles}
 
     async def run(self, request: ExecutionRequest) -> Verdict:
         """Run one request on the least busy actor."""
@@ -74,36 +83,42 @@ class RaySandboxes:
     async def run_many(
         self, requests: Sequence[ExecutionRequest]
     ) -> list[Verdict | InfrastructureError]:
-        """Run a batch on the least busy actor, on another one if that died meanwhile.
+        """Run a batch on the least busy actor, on another one if that is lost meanwhile.
 
-        Raises InfrastructureError when none is left, or the call fails in another way.
+        Raises InfrastructureError when there is none in time, or the call fails in another way.
         """
+        deadline = time.monotonic() + self._patience
         while True:
-            index = self._least_busy()
-            self._load[index] += len(requests)
+            name = await self._least_busy(deadline)
+            self._load[name] = self._load.get(name, 0) + len(requests)
             try:
-                return await self._handles[index].run_many.remote(requests, client=self._client)
+                return await self._handles[name].run_many.remote(requests, client=self._client)
             except ActorDiedError as error:
-                self._lost[index] = reason(error)
+                self._lost[name] = reason(error)
             except RayError as error:
-                raise InfrastructureError(f"sandbox {index}: {reason(error)}") from error
+                if not isinstance(error, RayActorError) or time.monotonic() > deadline:
+                    raise InfrastructureError(f"{name}: {reason(error)}") from error
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             finally:
-                self._load[index] -= len(requests)
+                self._load[name] -= len(requests)
 
-    def _least_busy(self) -> int:
-        sound = [index for index in range(len(self._handles)) if index not in self._lost]
-        if not sound:
-            causes = "; ".join(f"sandbox {index}: {why}" for index, why in self._lost.items())
-            raise InfrastructureError(f"no sandbox is left ({causes})")
-        return min(sound, key=self._load.__getitem__)
+    async def _least_busy(self, deadline: float) -> str:
+        while not (sound := [name for name in self._handles if name not in self._lost]):
+            if time.monotonic() >= deadline:
+                causes = "; ".join(f"{name}: {why}" for name, why in self._lost.items())
+                raise InfrastructureError(f"no sandbox is left ({causes or 'none was there'})")
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        return min(sound, key=lambda name: self._load.get(name, 0))
 
 
 class RayStore:
     """The store behind a replay actor."""
 
-    def __init__(self, handle: Any, *, keep_committed: int) -> None:
+    def __init__(self, handle: Any, *, keep_committed: int, seconds: float) -> None:
+        """`seconds` is the deadline of each call."""
         self.handle = handle
         self._keep = keep_committed
+        self._seconds = seconds
 
     async def lease(
         self, count: int, min_version: int, in_flight: Sequence[int], *, extended: bool = False
@@ -112,7 +127,7 @@ class RayStore:
         call = self.handle.lease.remote(
             count, min_version=min_version, in_flight=in_flight, extended=extended
         )
-        return await answer("replay store", call)
+        return await self._answer(call)
 
     async def extend(
         self, lease_id: str, count: int, min_version: int, in_flight: Sequence[int]
@@ -121,123 +136,34 @@ class RayStore:
         call = self.handle.extend.remote(
             lease_id, count, min_version=min_version, in_flight=in_flight
         )
-        return await answer("replay store", call)
+        return await self._answer(call)
 
     async def commit(self, lease_id: str) -> None:
         """Record that a lease was trained on."""
-        await answer("replay store", self.handle.commit.remote(lease_id))
+        await self._answer(self.handle.commit.remote(lease_id))
 
     async def cursor(self) -> Cursor:
         """What is committed and dropped."""
-        return await answer("replay store", self.handle.cursor.remote())
+        return await self._answer(self.handle.cursor.remote())
 
     async def rewind(self, cursor: Cursor) -> None:
         """Go back to a checkpoint's cursor."""
-        await answer("replay store", self.handle.rewind.remote(cursor))
+        await self._answer(self.handle.rewind.remote(cursor))
 
     async def stats(self) -> StoreStats:
         """Counts of groups by state."""
-        return await answer("replay store", self.handle.stats.remote())
+        return await self._answer(self.handle.stats.remote())
 
     async def group_ids(self) -> frozenset[str]:
         """Ids of all stored groups."""
-        return await answer("replay store", self.handle.group_ids.remote())
+        return await self._answer(self.handle.group_ids.remote())
 
     async def forget_before(self, oldest: Cursor | None) -> None:
         """Delete trained groups beyond those that are kept to be looked at."""
         call = self.handle.compact.remote(keep_committed=self._keep, before=oldest)
-        await answer("replay store", call)
+        await self._answer(call)
 
-
-class RaySampler:
-    """One sampler behind an actor; its groups are not stored."""
-
-    def __init__(self, name: str, handle: Any) -> None:
-        self._name = name
-        self._handle = handle
-
-    async def sample_group(
-        self,
-        task: RepairTask,
-        *,
-        group_id: str,
-        group_size: int | None = None,
-        sampling: SamplingSettings | None = None,
-        max_turns: int | None = None,
-        answering: AnswerSettings | None = None,
-    ) -> TrajectoryGroup:
-        """Run some episodes of one task."""
-        call = self._handle.sample_group.remote(
-            task,
-            group_id=group_id,
-            group_size=group_size,
-            sampling=sampling,
-            max_turns=max_turns,
-            answering=answering,
-        )
-        return await answer(self._name, call)
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """One sampler and how busy it is."""
-
-    name: str
-    handle: Any
-    groups: int = 0
-    lost: str = ""
-
-
-class RaySamplers:
-    """All samplers; each group goes to the least busy one that is sound."""
-
-    def __init__(self, handles: dict[str, Any], replay: Any) -> None:
-        self._workers = [_Worker(name, handle) for name, handle in handles.items()]
-        self._replay = replay
-
-    async def roll_out(self, task: RepairTask, group_id: str) -> None:
-        """Sample a group and store it; the trajectories never pass through the driver."""
-        for _ in range(_ATTEMPTS):
-            worker = self._least_busy()
-            worker.groups += 1
-            try:
-                group = worker.handle.sample_group.remote(task, group_id=group_id)
-                await self._replay.append.remote(group)
-                return
-            except RayError as error:
-                await self._examine(worker, error, group_id)
-            finally:
-                worker.groups -= 1
-        raise WorkFailed(f"group {group_id} of task {task.task_id} failed {_ATTEMPTS} times")
-
-    def each(self) -> list["RaySampler"]:
-        """Every sound sampler by itself, for evaluation."""
-        return [RaySampler(w.name, w.handle) for w in self._workers if not w.lost]
-
-    async def push(self, published: PublishedWeights) -> list[WeightReceipt]:
-        """Let every sampler pull weights at once; raises WorkFailed if one cannot prove them."""
-        calls = [answer(w.name, published.pull(w.name, w.handle)) for w in self._workers]
-        return list(await asyncio.gather(*calls))
-
-    def _least_busy(self) -> _Worker:
-        sound = [worker for worker in self._workers if not worker.lost]
-        if not sound:
-            causes = "; ".join(f"{worker.name}: {worker.lost}" for worker in self._workers)
-            raise WorkFailed(f"no sampler is left ({causes}); go on with --resume")
-        return min(sound, key=lambda worker: worker.groups)
-
-    async def _examine(self, worker: _Worker, error: RayError, group_id: str) -> None:
-        """Decide whether a failed group was the sampler's fault; if the store's, give up."""
-        try:
-            health = await asyncio.wait_for(worker.handle.health.remote(), 10.0)
-        except (RayActorError, TimeoutError):
-            worker.lost = reason(error)
-            return
-        if not health.ok:
-            worker.lost = health.problem
-        elif isinstance(error, RayActorError):
-            raise WorkFailed(f"replay store was lost with group {group_id}: {reason(error)}") from (
-                error
-            )
-        elif isinstance(error, RayTaskError):
-            raise WorkFailed(f"group {group_id} on {worker.name}: {reason(error)}") from error
+    async def _answer(self, call: Awaitable[T]) -> T:
+        """Await the store's answer; raises WorkFailed when it is lost or late."""
+        what = "replay store (deadlines.store)"
+        return await in_time(answer("replay store", call), self._seconds, what)

@@ -1,7 +1,7 @@
 """Ray: starting or joining a cluster, and turning plain classes into actors.
 
-Beside this module only `ray_ports.py`, `handles.py`, `learner_handle.py`, `jobs/ray_server.py` and
-`monitoring/ray_export.py` import ray.
+Beside this module only `ray_ports.py`, `handles.py`, `learner_handle.py`, `jobs/ray_server.py`,
+`monitoring/ray_export.py` and `workers/ray_workers.py` import ray.
 """
 
 import asyncio
@@ -34,6 +34,8 @@ from redline.cluster.resources import (
     offer_of,
 )
 
+CALLS_AT_ONCE = 10_000
+"""Concurrent calls of an asynchronous actor: more than there are groups or requests."""
 _MIB = 2**20
 _STARTS = 2
 _COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

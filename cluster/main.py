@@ -21,6 +21,7 @@ from redline.cluster.commands import (
     repair,
     replay,
     sandbox,
+    scale,
     sft,
     status,
     stop,
@@ -63,6 +64,7 @@ app.command("dashboard")(dashboard.dashboard)
 app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("stop")(stop.stop)
+app.command("scale")(scale.scale)
 app.command("doctor")(doctor.doctor)
 
 

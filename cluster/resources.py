@@ -58,9 +58,11 @@ def needs_of(config: RunConfig) -> list[Need]:
             num_gpus=learner.num_gpus,
             resources=dict(learner.resources),
         ),
-        Need(
+        Need(kind="sampler", count=rollout.samplers, num_cpus=0.0, num_gpus=0.0)
+        if is_simulated(config)
+        else Need(
             kind="sampler",
-            count=0 if is_simulated(config) else rollout.samplers,
+            count=rollout.samplers,
             num_cpus=rollout.num_cpus,
             num_gpus=rollout.num_gpus,
             resources=dict(rollout.resources),
@@ -101,7 +103,8 @@ def check_local(config: RunConfig) -> None:
         resources=local_resources(config),
     )
     check_placeable(without_gpus, [offer])
-    _check_memory(config)
+    learners = config.learner.ranks if config.learner.num_gpus == 0 else 0
+    check_memory(config, samplers=config.rollout.samplers, learners=learners)
 
 
 def local_cpus(config: RunConfig) -> int:
@@ -118,11 +121,13 @@ def local_resources(config: RunConfig) -> dict[str, float]:
     return total
 
 
-def _check_memory(config: RunConfig) -> None:
-    """CPU engines and learners share this machine's memory; GPU ones are checked by the engine."""
+def check_memory(config: RunConfig, *, samplers: int, learners: int) -> None:
+    """Raise UserError when this machine's free memory does not hold so many more.
+
+    CPU engines and learners share it; GPU ones are checked by the engine.
+    """
     on_cpu = config.rollout.num_gpus == 0 and not is_simulated(config)
-    engines = config.rollout.samplers if on_cpu else 0
-    learners = config.learner.ranks if config.learner.num_gpus == 0 else 0
+    engines = samplers if on_cpu else 0
     cache = config.rollout.engine.kv_cache_gib
     needed = engines * (cache + _ENGINE_GIB) + learners * _LEARNER_GIB
     free = psutil.virtual_memory().available / 2**30

@@ -2,6 +2,7 @@
 
 runs/<name>/config.yaml          the resolved configuration
 runs/<name>/isolation.json       tier of every sandbox of the last attempt, and the weakest
+runs/<name>/control/             how `redline scale` reaches the job while it runs
 runs/<name>/logs/attempt_N/      one file per worker and attempt
 runs/<name>/status.json          what it does now, or how it ended (status_file.py)
 runs/<name>/metrics/             TensorBoard, and the same as steps.jsonl

@@ -1,17 +1,23 @@
-"""Simulated samplers behind the controller's port, as many as are asked for, in this process."""
+"""Simulated samplers: workers of a fleet that live in this process and need no model."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from redline.actors.evaluation import GroupSampler
 from redline.actors.recording import Recording
 from redline.actors.simulated import SimulatedSampler
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, one_line
+from redline.cluster.published import PublishedWeights
+from redline.cluster.workers.patience import budget_of, patience_of
+from redline.cluster.workers.ports import SamplerWorker
+from redline.cluster.workers.samplers import ElasticSamplers
+from redline.cluster.workers.supervisor import Supervisor
 from redline.dsl.tasks import RepairTask
 from redline.replay.errors import ReplayError
-from redline.replay.records import TrajectoryGroup, WeightReceipt, WeightUpdate
+from redline.replay.records import TrajectoryGroup, WeightReceipt
 
+_log = logging.getLogger(__name__)
 Append = Callable[[TrajectoryGroup], Awaitable[object]]
 """Stores a group."""
 
@@ -27,47 +33,74 @@ def read_recording(config: RunConfig) -> Recording | None:
         raise UserError(f"rollout.simulation.source: {one_line(error)}") from error
 
 
-def simulated_samplers(config: RunConfig, append: Append) -> "SimulatedSamplers":
-    """All samplers of a run, without a model."""
-    recording = read_recording(config)
-    if recording is None:
-        raise ValueError("rollout.simulation.source is null: the run has real samplers")
-    return SimulatedSamplers(
-        [
-            SimulatedSampler(
-                recording=recording,
-                rollout=config.rollout,
-                name=f"sampler-{number}",
-                seed=config.seed,
-            )
-            for number in range(config.rollout.samplers)
-        ],
-        append,
-    )
+class SimulatedWorker:
+    """A sampler without a model; what it plays is stored by `append`."""
 
+    handle: Any = None
+    """No actor is behind it."""
 
-class SimulatedSamplers:
-    """Gives each group to the least busy sampler, as the real fleet does."""
-
-    def __init__(self, samplers: Sequence[SimulatedSampler], append: Append) -> None:
-        self._samplers = samplers
-        self._groups = [0] * len(samplers)
+    def __init__(self, sampler: SimulatedSampler, append: Append) -> None:
+        self.name = sampler.name
+        self._sampler = sampler
         self._append = append
+
+    async def start(self) -> str:
+        """Nothing has to be started."""
+        return self.name
+
+    async def heartbeat(self) -> None:
+        """It lives as long as this process."""
+
+    async def end(self, seconds: float) -> None:
+        """It has nothing to end."""
 
     async def roll_out(self, task: RepairTask, group_id: str) -> None:
         """Play a group and store it."""
-        index = min(range(len(self._groups)), key=self._groups.__getitem__)
-        self._groups[index] += 1
-        try:
-            await self._append(await self._samplers[index].sample_group(task, group_id=group_id))
-        finally:
-            self._groups[index] -= 1
+        await self._append(await self._sampler.sample_group(task, group_id=group_id))
 
-    async def push(self, update: WeightUpdate) -> list[WeightReceipt]:
-        """Let every sampler serve a version."""
-        pushes = [sampler.update_weights(update) for sampler in self._samplers]
-        return list(await asyncio.gather(*pushes))
+    async def sample_group(
+        self, task: RepairTask, *, group_id: str, **settings: object
+    ) -> TrajectoryGroup:
+        """Play a group as it was recorded, whatever the settings."""
+        return await self._sampler.sample_group(task, group_id=group_id)
 
-    def each(self) -> list[GroupSampler]:
-        """None: simulated samplers cannot be evaluated."""
-        return []
+    async def update_weights(self, published: PublishedWeights) -> WeightReceipt:
+        """Serve a version."""
+        return await self._sampler.update_weights(published.update)
+
+    async def use_sandboxes(self, sandboxes: Mapping[str, Any]) -> None:
+        """Nothing is executed."""
+
+
+def spawn_simulated(config: RunConfig, append: Append) -> Callable[[str], SamplerWorker]:
+    """What makes the simulated samplers of a run, by name."""
+    recording = read_recording(config)
+    if recording is None:
+        raise ValueError("rollout.simulation.source is null: the run has real samplers")
+
+    def spawn(name: str) -> SamplerWorker:
+        sampler = SimulatedSampler(
+            recording=recording, rollout=config.rollout, name=name, seed=config.seed
+        )
+        return SimulatedWorker(sampler, append)
+
+    return spawn
+
+
+async def start_simulated(config: RunConfig, append: Append) -> ElasticSamplers:
+    """All samplers of a run in this process, without a cluster; they wait for a first push."""
+    fleet = Supervisor(
+        "sampler",
+        spawn=spawn_simulated(config, append),
+        patience=patience_of(config),
+        budget=budget_of(config.fleet),
+        tell=_log.warning,
+    )
+    samplers = ElasticSamplers(
+        fleet, attempts=config.fleet.group_attempts, push_seconds=config.deadlines.push
+    )
+    fleet.admit = samplers.admit
+    for member in fleet.open(config.rollout.samplers):
+        member.told = await member.worker.start()
+    fleet.run()
+    return samplers

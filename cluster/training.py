@@ -8,8 +8,10 @@ from typing import Any
 
 from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import RunConfig
-from redline.cluster.controller import Controller, Plan, in_time
+from redline.cluster.control import ControlServer
+from redline.cluster.controller import Controller, Plan
 from redline.cluster.credits import Credits
+from redline.cluster.deadlines import in_time, unless_failed
 from redline.cluster.errors import UserError, one_line
 from redline.cluster.evaluating import Evaluation, evaluate_policy
 from redline.cluster.fleet import Fleet, start_fleet
@@ -30,11 +32,14 @@ from redline.cluster.resources import check_local
 from redline.cluster.result import RunSummary, write_result
 from redline.cluster.run_directory import RunDirectory
 from redline.cluster.simulating import read_recording
+from redline.cluster.stall import diagnose
 from redline.cluster.status_file import RunState
 from redline.cluster.stopping import StopSwitch, run_until_stopped
 from redline.cluster.store_place import check_store
 from redline.cluster.task_order import TaskOrder
 from redline.cluster.task_supply import TaskSupply, check_task_files, supply_tasks
+from redline.cluster.watching import look, tell_stalls
+from redline.cluster.workers.autoscaler import Autoscaler, WithAutoscaler
 from redline.learner.learner import Learner
 from redline.replay.cursor import Cursor
 
@@ -116,36 +121,48 @@ class TrainingRun:
     async def run(self) -> RunSummary | None:
         """Start workers, train, evaluate; ends all workers in any case. None when stopped."""
         switch = StopSwitch(self.progress)
-        with switch.armed():
+        with switch.armed(), ControlServer(self.directory.path) as control:
             with self.progress.phase("starting Ray"):
                 from redline.cluster.launch import Cluster
 
                 cluster = await asyncio.to_thread(Cluster, self.config, self.directory.logs)
             try:
-                return await self._with_fleet(cluster, switch)
+                return await self._with_fleet(cluster, switch, control)
             finally:
                 with self.progress.phase("leaving Ray"):
                     await cluster.stop_within(_SECONDS_TO_LEAVE_RAY)
 
-    async def _with_fleet(self, cluster: Any, switch: StopSwitch) -> RunSummary | None:
-        with self.progress.phase("starting workers") as phase:
-            fleet = await start_fleet(
-                cluster,
-                self.config,
-                model=self.model,
-                replay=self.directory.replay,
-                phase=phase,
-            )
+    async def _with_fleet(
+        self, cluster: Any, switch: StopSwitch, control: ControlServer
+    ) -> RunSummary | None:
+        fleet = await start_fleet(
+            cluster,
+            self.config,
+            model=self.model,
+            replay=self.directory.replay,
+            progress=self.progress,
+        )
         try:
             self.progress.say(fleet.isolation.summary())
-            fleet.isolation.save(self.directory.isolation)
-            self.isolation = fleet.isolation
-            self.monitor.watch(lambda: fleet.closing)
-            return await self._train_and_evaluate(fleet, switch)
+            fleet.rollouts.on_sandbox = lambda: self._record(fleet.isolation)
+            self._record(fleet.isolation)
+            self.monitor.watch(lambda: fleet.closing, fleet.restarts)
+            serve = control.serve(fleet.scaler.answer, self.progress.say)
+            answering = asyncio.ensure_future(serve)
+            try:
+                work = self._train_and_evaluate(fleet, switch)
+                return await unless_failed(work, fleet.rollouts.failure())
+            finally:
+                answering.cancel()
         finally:
             await self.monitor.stop_watching()
             with self.progress.phase("ending workers"):
                 await fleet.close(min(self.config.deadlines.stop, _SECONDS_TO_END_WORKERS))
+
+    def _record(self, isolation: RunIsolation) -> None:
+        """Keep under what programs are executed."""
+        self.isolation = isolation
+        isolation.save(self.directory.isolation)
 
     async def _train_and_evaluate(self, fleet: Fleet, switch: StopSwitch) -> RunSummary | None:
         observer = RunObserver(self.config, self.directory, self.progress, self.monitor, self.began)
@@ -161,10 +178,8 @@ class TrainingRun:
                 observer.on_receipts(await controller.publish())
             self.directory.keep()
             before = await self._evaluate(fleet, observer, "before", reuse=True)
-            switch.controller = controller
             self.monitor.enter(RunState.TRAINING)
-            await controller.run()
-            switch.controller = None
+            await self._train(controller, fleet, switch)
             if switch.stopped:
                 return None
             if controller.step < self.config.steps:
@@ -176,6 +191,24 @@ class TrainingRun:
         finally:
             observer.close()
         return self._summary(observer, before, after)
+
+    async def _train(self, controller: Controller, fleet: Fleet, switch: StopSwitch) -> None:
+        """The main loop: stopped by signals, watched for stalls, and scaled if that is set."""
+        say, settings = self.progress.say, self.config.fleet.autoscale
+        controller.explain = lambda: diagnose(look(controller, fleet.rollouts))
+        beside = [tell_stalls(controller, fleet.rollouts, self.config.deadlines.stall, say)]
+        if settings.enabled:
+            autoscaler = Autoscaler(fleet.scaler, settings, tell=say)
+            controller.observer = WithAutoscaler(controller.observer, autoscaler)
+            beside.append(autoscaler.run())
+        tasks = [asyncio.ensure_future(work) for work in beside]
+        switch.controller = controller
+        try:
+            await controller.run()
+        finally:
+            for task in tasks:
+                task.cancel()
+        switch.controller = None
 
     async def _restore(self, fleet: Fleet, checkpoints: Checkpoints) -> tuple[Position, int]:
         """Where training goes on, and how many stored groups have to be trained again."""

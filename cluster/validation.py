@@ -9,6 +9,7 @@ from typing import Any
 from redline.actors.settings import RolloutSettings
 from redline.cluster.config import (
     TRACKERS,
+    AutoscaleSettings,
     MetricsSettings,
     RunConfig,
     SftConfig,
@@ -70,7 +71,8 @@ _AT_LEAST_ONE = frozenset({
     "learner.micro_batch_tokens", "learner.epochs_per_batch", "learner.loss.constant_length",
     "learner.max_skipped_steps", "weights.bucket_mib",
     "sandbox.actors", "sandbox.workers_per_actor", "sandbox.memory_mib", "sandbox.recycle_after",
-    "sandbox.output_bytes", "sandbox.result_bytes", "sandbox.max_queued",
+    "sandbox.output_bytes", "sandbox.result_bytes", "sandbox.max_queued", "fleet.group_attempts",
+    "fleet.autoscale.samplers_min", "fleet.autoscale.sandboxes_min",
     "replay.groups_per_segment", "eval.samples", "eval.max_turns", "eval.answer_tokens",
     "eval.thinking_tokens", "tiny.vocab_size", "tiny.hidden_size", "tiny.intermediate_size",
     "tiny.layers", "tiny.heads", "sft.micro_batch_tokens", "sft.batch_tokens", "sft.evaluate_every",
@@ -82,13 +84,14 @@ _POSITIVE = frozenset({
     "learner.critic.max_grad_norm", "rollout.sampling.temperature",
     "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "rollout.simulation.speed",
     "sandbox.cpu_seconds", "sandbox.wall_seconds", "metrics.every", "sft.epochs",
-    "sft.optimizer.learning_rate",
+    "sft.optimizer.learning_rate", "fleet.heartbeat_every", "fleet.restart_window",
+    "fleet.autoscale.sandbox_load", "fleet.autoscale.every",
 })  # fmt: skip
 
 _SHARES = frozenset({
     "rollout.sampling.top_p", "rollout.engine.gpu_memory_utilization", "sft.heldout_fraction",
     "learner.lora.dropout", "learner.critic.gamma", "learner.critic.gae_lambda",
-    "sft.lora.dropout",
+    "sft.lora.dropout", "fleet.autoscale.learner_waiting",
 })  # fmt: skip
 
 _OWN_KEYS = ("CPU", "GPU", "cpu", "gpu")
@@ -126,6 +129,7 @@ def check_run(config: RunConfig) -> None:
     check_transport(config)
     _check_evaluation(config)
     _check_metrics(config.metrics)
+    _check_autoscaling(config.fleet.autoscale)
 
 
 def check_sft(config: SftConfig) -> None:
@@ -272,6 +276,15 @@ def _check_metrics(metrics: MetricsSettings) -> None:
         metrics.port is None or 1024 <= metrics.port <= 65535,
         f"metrics.port={metrics.port}: expected null or a port from 1024 to 65535",
     )
+
+
+def _check_autoscaling(settings: AutoscaleSettings) -> None:
+    for kind in ("samplers", "sandboxes"):
+        least, most = getattr(settings, f"{kind}_min"), getattr(settings, f"{kind}_max")
+        _require(
+            least <= most,
+            f"fleet.autoscale.{kind}_min={least} is above fleet.autoscale.{kind}_max={most}",
+        )
 
 
 def _walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -19,6 +19,11 @@ class SandboxBackend(Protocol):
         """The isolation that it gives, once it was started."""
         ...
 
+    @property
+    def broken(self) -> str:
+        """Why it cannot go on; empty while it can. The actor of a broken one is replaced."""
+        ...
+
     async def start(self) -> None:
         """Get ready; raises IsolationRefused below `sandbox.min_tier`."""
         ...

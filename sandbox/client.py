@@ -1,7 +1,7 @@
 """What the rest of redline knows of a sandbox: something that runs requests."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from redline.sandbox.records import ExecutionRequest, InfrastructureError, Verdict
 
@@ -17,4 +17,13 @@ class SandboxClient(Protocol):
         self, requests: Sequence[ExecutionRequest]
     ) -> list[Verdict | InfrastructureError]:
         """Run many requests; the answers in their order."""
+        ...
+
+
+@runtime_checkable
+class ElasticSandboxes(Protocol):
+    """A client of sandboxes that come and go."""
+
+    def change(self, sandboxes: Mapping[str, Any]) -> None:
+        """Use these from now on: handles by name."""
         ...

@@ -149,6 +149,11 @@ class SandboxPool:
             raise InfrastructureError(self._broken)
         return self._facts
 
+    @property
+    def broken(self) -> str:
+        """Why the pool runs nothing more, or nothing yet; empty while it does."""
+        return self._broken
+
     def stats(self) -> PoolStats:
         """Counts since the pool started."""
         return self._tally.stats(workers=self._workers, queued=len(self._waiting))

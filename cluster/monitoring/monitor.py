@@ -9,6 +9,7 @@ import platform
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from redline.cluster.monitoring.ray_export import RayExporter
 
 _SECONDS_BETWEEN_WRITES = 1.0
+
+
+Restarts = Callable[[], Mapping[Role, int]]
+"""Workers of each role that were replaced in this attempt."""
 
 
 class Monitor:
@@ -122,8 +127,10 @@ class Monitor:
         """So many workers of a role were replaced in this attempt."""
         self.board.follow("redline_worker_restarts", total, role=role)
 
-    def watch(self, handles: Handles) -> None:
+    def watch(self, handles: Handles, restarts: Restarts) -> None:
         """Ask these workers about themselves from now on, and publish through Ray.
+
+        `restarts` counts the workers that were replaced in this attempt.
 
         Called on the run's event loop with Ray connected; `stop_watching` ends it.
         """
@@ -133,7 +140,7 @@ class Monitor:
         every = self._config.metrics.every
         self._poll = FleetPoll(handles, self._numbers.take, answer=answer, every=every)
         exporter = RayExporter(self.board, self._config.name) if self._exports else None
-        self._watching = asyncio.ensure_future(self._watch(self._poll, exporter, every))
+        self._watching = asyncio.ensure_future(self._watch(self._poll, restarts, exporter, every))
         self._watching.add_done_callback(_tell_failure)
 
     async def stop_watching(self) -> None:
@@ -178,9 +185,13 @@ class Monitor:
         """Whether anybody can scrape: a cluster of this run's own only with a port."""
         return self._config.ray.address is not None or self._config.metrics.port is not None
 
-    async def _watch(self, poll: FleetPoll, exporter: "RayExporter | None", every: float) -> None:
+    async def _watch(
+        self, poll: FleetPoll, restarts: Restarts, exporter: "RayExporter | None", every: float
+    ) -> None:
         try:
             while True:
+                for role, total in restarts().items():
+                    self.on_restarts(role, total)
                 for name in poll.refresh():
                     self.board.forget(worker=name)
                 self._take_workers(poll.workers())

@@ -26,6 +26,11 @@ class Remembering:
         """The pool's."""
         return self._pool.tier
 
+    @property
+    def broken(self) -> str:
+        """The pool's."""
+        return self._pool.broken
+
     async def start(self) -> None:
         """Start the fork servers."""
         await self._pool.start()

@@ -220,6 +220,24 @@ def test_an_update_that_breaks_in_the_worker_breaks_the_engine(served):
     served.run(body(served.engine))
 
 
+def test_the_death_of_the_engines_process_is_not_taken_for_a_bad_request(served):
+    """Last test of either model."""
+
+    async def body(engine: PolicyEngine):
+        engine._broken = None  # the tests before broke it on purpose; its process still runs
+        running = asyncio.ensure_future(engine.generate(prompts(1)[0], ANY, "killed"))
+        await asyncio.sleep(0)
+        for process in psutil.Process().children(recursive=True):
+            if _is_engine(process):
+                process.kill()
+        with pytest.raises(EngineError):
+            await running
+        await engine.ping()
+        assert "its process died" in engine.broken
+
+    served.run(body(served.engine))
+
+
 def _tempered(model, context: np.ndarray, ids: np.ndarray, temperature: float) -> np.ndarray:
     """Log-probability of each sampled token under the tempered distribution."""
     whole = np.concatenate((context, ids))

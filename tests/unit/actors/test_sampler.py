@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from redline.actors.batching import BatchingSandboxClient
 from redline.actors.errors import EngineError, WeightMismatch
 from redline.actors.sampler import Sampler
 from redline.actors.settings import AnswerSettings, RolloutSettings, SamplingSettings
@@ -44,6 +45,12 @@ class FakeEngine:
         return WeightReceipt(
             worker="s", version=update, max_abs_dlogp=tolerance / 2, pause_ms=1.0, total_ms=2.0
         )
+
+    async def ping(self) -> None:
+        self.pings = getattr(self, "pings", 0) + 1
+        self.broken = self.dead
+
+    dead: str | None = None
 
     def shutdown(self) -> None:
         self.shut_down = True
@@ -228,3 +235,39 @@ def test_an_answering_group_writes_whole_programs():
     assert [t.status for t in group.trajectories] == [TrajectoryStatus.SOLVED] * 2
     assert all(len(t.turns) == 1 and t.turns[0].command is None for t in group.trajectories)
     assert 10 not in stops
+
+
+def test_a_heartbeat_asks_the_engine_and_tells_what_is_going_on():
+    async def main():
+        built, _ = sampler()
+        before = await built.heartbeat()
+        built, made = sampler()
+        await built.start()
+        await built.sample_group(task(), group_id="g")
+        sound = await built.heartbeat()
+        made[0].dead = "its process died"
+        dead = await built.heartbeat()
+        await built.heartbeat()
+        return before, sound, dead, made[0].pings
+
+    before, sound, dead, pings = asyncio.run(main())
+    assert not before.ok
+    assert sound.ok
+    assert (sound.turns, sound.episodes, sound.executing) == (8, 0, 0)
+    assert (dead.ok, dead.problem) == (False, "its process died")
+    assert pings == 2, "a broken engine is not asked"
+
+
+def test_sandboxes_that_come_and_go_are_told_to_the_client():
+    class Elastic(FakeSandbox):
+        def change(self, sandboxes):
+            self.sandboxes = sandboxes
+
+    async def main(sandbox):
+        built, _ = sampler(sandbox=BatchingSandboxClient(sandbox))
+        await built.use_sandboxes({"sandbox-1": "handle"})
+
+    elastic = Elastic()
+    asyncio.run(main(elastic))
+    assert elastic.sandboxes == {"sandbox-1": "handle"}
+    asyncio.run(main(FakeSandbox()))

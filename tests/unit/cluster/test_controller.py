@@ -254,7 +254,9 @@ def test_a_batch_that_never_comes_names_who_is_awaited(tmp_path):
     run.controller.plan = Plan(
         steps=1, checkpoint_every=1, deadlines=DeadlineSettings(batch=0.05, push=5.0)
     )
-    with pytest.raises(WorkFailed, match=r"waited 0 s for 2 groups and has 0; .*g00000000"):
+    run.controller.explain = lambda: "because of sampler-0"
+    late = r"waited 0 s for 2 groups and has 0; .*g00000000.* because of sampler-0$"
+    with pytest.raises(WorkFailed, match=late):
         asyncio.run(run.go())
 
 

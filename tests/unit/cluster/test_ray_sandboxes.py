@@ -33,7 +33,7 @@ class Actor:
 
 def test_a_dead_actor_is_asked_once_and_its_work_done_elsewhere():
     dead, sound = Actor(ActorDiedError()), Actor()
-    sandboxes = RaySandboxes([dead, sound], client="c")
+    sandboxes = RaySandboxes({"a": dead, "b": sound}, client="c")
 
     async def main():
         return [await sandboxes.run(REQUEST) for _ in range(5)]
@@ -43,15 +43,60 @@ def test_a_dead_actor_is_asked_once_and_its_work_done_elsewhere():
 
 
 def test_without_an_actor_left_it_says_what_became_of_each():
-    sandboxes = RaySandboxes([Actor(ActorDiedError()) for _ in range(2)], client="c")
-    with pytest.raises(InfrastructureError, match=r"no sandbox is left \(sandbox 0: .*died"):
+    sandboxes = RaySandboxes({name: Actor(ActorDiedError()) for name in "ab"}, client="c")
+    with pytest.raises(InfrastructureError, match=r"no sandbox is left \(a: .*died"):
         asyncio.run(sandboxes.run(REQUEST))
 
 
 def test_an_actor_that_cannot_be_reached_is_left_to_who_asked():
     error = ActorUnavailableError("no answer", b"0" * 16)
-    with pytest.raises(InfrastructureError, match="sandbox 0"):
-        asyncio.run(RaySandboxes([Actor(error), Actor()], client="c").run(REQUEST))
+    sandboxes = RaySandboxes({"a": Actor(error), "b": Actor()}, client="c")
+    with pytest.raises(InfrastructureError, match=r"a: .* unavailable"):
+        asyncio.run(sandboxes.run(REQUEST))
+
+
+def test_programs_wait_for_the_sandbox_that_takes_the_place_of_the_last_one():
+    dead, sound = Actor(ActorDiedError()), Actor()
+    sandboxes = RaySandboxes({"a": dead}, client="c", patience=60.0)
+
+    async def main():
+        verdict = asyncio.ensure_future(sandboxes.run(REQUEST))
+        while not dead.calls:
+            await asyncio.sleep(0.001)
+        sandboxes.change({})
+        sandboxes.change({"b": sound})
+        return await verdict
+
+    assert asyncio.run(main()) == "c"
+    assert (dead.calls, sound.calls) == (1, 1)
+
+
+def test_an_actor_that_cannot_be_reached_for_a_moment_is_asked_again():
+    actor = Actor(ActorUnavailableError("no answer", b"0" * 16))
+    sandboxes = RaySandboxes({"a": actor}, client="c", patience=60.0)
+
+    async def main():
+        verdict = asyncio.ensure_future(sandboxes.run(REQUEST))
+        while not actor.calls:
+            await asyncio.sleep(0.001)
+        actor.error = None
+        return await verdict
+
+    assert asyncio.run(main()) == "c"
+
+
+def test_a_sandbox_that_left_may_still_answer():
+    slow = Actor()
+    sandboxes = RaySandboxes({"a": slow}, client="c")
+
+    async def main():
+        verdict = asyncio.ensure_future(sandboxes.run(REQUEST))
+        while not slow.calls:
+            await asyncio.sleep(0)
+        sandboxes.change({"b": Actor()})
+        return await verdict
+
+    assert asyncio.run(main()) == "c"
 
 
 def test_as_many_actors_as_the_free_cpus_hold():

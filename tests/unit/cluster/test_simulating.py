@@ -1,4 +1,4 @@
-"""Simulated samplers behind the controller's port."""
+"""Simulated samplers behind the controller's port, as workers of a fleet."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ import pytest
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config
 from redline.cluster.resources import needs_of
-from redline.cluster.simulating import read_recording, simulated_samplers
+from redline.cluster.simulating import read_recording, start_simulated
 
 SIMULATED = ["rollout.simulation.source=builtin", "eval.tasks=0", "rollout.samplers=3"]
 
@@ -21,11 +21,12 @@ def test_groups_go_to_the_least_busy_sampler_and_into_the_store():
         stored.append(group)
 
     async def main():
-        samplers = simulated_samplers(config, append)
+        samplers = await start_simulated(config, append)
         update = await fakes.FakeLearner(max_staleness=0, version=4).weight_update()
         receipts = await samplers.push(update)
         (task,) = fakes.make_tasks(1)
         await asyncio.gather(*(samplers.roll_out(task, f"g{n}") for n in range(6)))
+        await samplers.fleet.close()
         return receipts
 
     receipts = asyncio.run(main())
@@ -39,7 +40,8 @@ def test_groups_go_to_the_least_busy_sampler_and_into_the_store():
 
 def test_a_run_with_simulated_samplers_asks_for_no_room_for_them():
     config = load_config("demo", SIMULATED)
-    assert {need.kind: need.count for need in needs_of(config)}["sampler"] == 0
+    (need,) = (need for need in needs_of(config) if need.kind == "sampler")
+    assert (need.num_cpus, need.num_gpus, need.resources) == (0, 0, {})
 
 
 def test_simulated_samplers_are_not_evaluated():

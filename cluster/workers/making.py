@@ -1,0 +1,138 @@
+"""Making the workers of the rollout side: each a Ray actor with resources of its own."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from redline.actors.batching import BatchingSandboxClient
+from redline.actors.sampler import Sampler
+from redline.actors.sandbox_actor import SandboxActor
+from redline.cluster.config import RunConfig, is_simulated
+from redline.cluster.handles import RaySandboxes, answer
+from redline.cluster.launch import CALLS_AT_ONCE, Cluster
+from redline.cluster.resources import Offer, check_memory, needs_of
+from redline.cluster.simulating import spawn_simulated
+from redline.cluster.workers.patience import budget_of, patience_of
+from redline.cluster.workers.ports import SamplerWorker
+from redline.cluster.workers.ray_workers import RaySampler, RayWorker
+from redline.cluster.workers.rollouts import RolloutFleet
+from redline.cluster.workers.samplers import ElasticSamplers
+from redline.cluster.workers.scaling import Scaler
+from redline.cluster.workers.supervisor import Supervisor
+from redline.sandbox.settings import limits_of
+
+
+def make_rollouts(
+    cluster: Cluster,
+    config: RunConfig,
+    model: str,
+    *,
+    tell: Callable[[str], None],
+    replay: Any = None,
+    version: int | None = None,
+) -> RolloutFleet:
+    """Both fleets, their first workers made but not started.
+
+    `replay` is the actor that groups are stored in; None where they are only returned.
+    `version` is that of the policy in `model`; None when samplers wait for a push.
+    """
+    patience = patience_of(config)
+
+    def spawn_sandbox(name: str) -> RayWorker:
+        return RayWorker(name, sandbox_actor(cluster, config, name))
+
+    def spawn_sampler(name: str) -> SamplerWorker:
+        handles = {m.name: m.worker.handle for m in sandboxes.members}
+        actor = _sampler_actor(cluster, config, model, handles, name=name, version=version)
+        return RaySampler(name, actor, replay)
+
+    def supervisor(kind: str, spawn: Callable[[str], Any]) -> Supervisor[Any]:
+        budget = budget_of(config.fleet)
+        return Supervisor(kind, spawn=spawn, patience=patience, budget=budget, tell=tell)
+
+    sandboxes = supervisor("sandbox", spawn_sandbox)
+    samplers = ElasticSamplers(
+        supervisor("sampler", _simulated(config, replay) or spawn_sampler),
+        attempts=config.fleet.group_attempts,
+        push_seconds=config.deadlines.push,
+        proven=version,
+    )
+    sandboxes.open(config.sandbox.actors)
+    samplers.fleet.open(config.rollout.samplers)
+    return RolloutFleet(samplers, sandboxes)
+
+
+def _simulated(config: RunConfig, replay: Any) -> Callable[[str], SamplerWorker] | None:
+    if not is_simulated(config):
+        return None
+    return spawn_simulated(
+        config, lambda group: answer("replay store", replay.append.remote(group))
+    )
+
+
+def make_scaler(
+    rollouts: RolloutFleet, cluster: Cluster, config: RunConfig, *, tell: Callable[[str], None]
+) -> Scaler:
+    """Who changes how many workers of a run there are."""
+
+    async def offers() -> list[Offer]:
+        return await asyncio.to_thread(cluster.offers)
+
+    def fits(samplers: int) -> None:
+        if config.ray.address is None:
+            check_memory(config, samplers=samplers, learners=0)
+
+    kinds = {need.kind: need for need in needs_of(config)}
+    return Scaler(
+        rollouts,
+        needs={name: kinds[fleet.kind] for name, fleet in rollouts.fleets.items()},
+        offers=offers,
+        fits=fits,
+        tell=tell,
+    )
+
+
+def sandbox_actor(cluster: Cluster, config: RunConfig, name: str) -> Any:
+    """Make a sandbox actor; returns its handle at once."""
+    return cluster.actor(
+        SandboxActor,
+        name=name,
+        num_cpus=config.sandbox.num_cpus,
+        resources=config.sandbox.resources,
+        concurrency=CALLS_AT_ONCE,
+        arguments={"settings": config.sandbox, "name": name},
+    )
+
+
+def _sampler_actor(
+    cluster: Cluster,
+    config: RunConfig,
+    model: str,
+    sandboxes: dict[str, Any],
+    *,
+    name: str,
+    version: int | None,
+) -> Any:
+    number = int(name.rpartition("-")[2])
+    return cluster.actor(
+        Sampler,
+        name=name,
+        num_cpus=config.rollout.num_cpus,
+        num_gpus=config.rollout.num_gpus,
+        resources=config.rollout.resources,
+        threads=config.rollout.engine.omp_threads,
+        concurrency=CALLS_AT_ONCE,
+        arguments={
+            "model_path": model,
+            "rollout": config.rollout,
+            "sandbox": BatchingSandboxClient(
+                RaySandboxes(sandboxes, client=name, patience=config.deadlines.start)
+            ),
+            "prompts": config.prompt,
+            "rewards": config.reward,
+            "limits": limits_of(config.sandbox),
+            "name": name,
+            "seed": config.seed * 1000 + number,
+            "version": version,
+        },
+    )

@@ -1,0 +1,173 @@
+"""All samplers of a run, whoever they are at the moment.
+
+What always holds:
+- only a sampler that has proven the newest published weights is given a group;
+- a group whose sampler is lost starts again on another one under the same id, of which the store
+  keeps one copy;
+- when `push` returns, every sampler that may be given work serves the pushed version; one that
+  could not prove it in time is replaced.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redline.actors.settings import AnswerSettings, SamplingSettings
+from redline.cluster.deadlines import in_time
+from redline.cluster.errors import WorkFailed
+from redline.cluster.published import PublishedWeights
+from redline.cluster.workers.lifecycle import Member, Stage
+from redline.cluster.workers.news import News
+from redline.cluster.workers.ports import (
+    ResultLost,
+    SamplerWorker,
+    WeightsUnproven,
+    WorkerLost,
+)
+from redline.cluster.workers.supervisor import Supervisor
+from redline.dsl.tasks import RepairTask
+from redline.replay.records import TrajectoryGroup, WeightReceipt
+
+T = TypeVar("T")
+_EARLIER = 0.9
+"""Share of the push's deadline after which a sampler is given up, before the push itself is."""
+
+
+class ElasticSamplers:
+    """The controller's samplers, over a fleet that changes.
+
+    attempts:     samplers that a group may lose before the run is given up.
+    push_seconds: deadline of a whole push.
+    proven:       version of the weights that samplers start with; None when they are not to be
+                  served, so that nothing is sampled before the first push.
+    """
+
+    def __init__(
+        self,
+        fleet: Supervisor[SamplerWorker],
+        *,
+        attempts: int,
+        push_seconds: float,
+        proven: int | None = None,
+    ) -> None:
+        self.fleet = fleet
+        self.requeued = 0
+        """Groups that were started again because their sampler was lost."""
+        self._attempts = attempts
+        self._push_seconds = push_seconds
+        self._newest: PublishedWeights | None = None
+        self._version = proven
+        self._starts_proven = proven is not None
+        self._published = News()
+
+    async def roll_out(self, task: RepairTask, group_id: str) -> None:
+        """Sample a group and store it; the trajectories never pass through the driver."""
+        await self._somewhere(group_id, lambda worker: worker.roll_out(task, group_id))
+
+    async def sample_group(
+        self,
+        task: RepairTask,
+        *,
+        group_id: str,
+        group_size: int | None = None,
+        sampling: SamplingSettings | None = None,
+        max_turns: int | None = None,
+        answering: AnswerSettings | None = None,
+    ) -> TrajectoryGroup:
+        """Sample a group without storing it."""
+        return await self._somewhere(
+            group_id,
+            lambda worker: worker.sample_group(
+                task,
+                group_id=group_id,
+                group_size=group_size,
+                sampling=sampling,
+                max_turns=max_turns,
+                answering=answering,
+            ),
+        )
+
+    def each(self) -> list["ElasticSamplers"]:
+        """One entry for each place of the fleet, for an evaluation that works on all of them."""
+        return [self] * max(1, self.fleet.target)
+
+    async def push(self, published: PublishedWeights) -> list[WeightReceipt]:
+        """Have every sampler pull and prove these weights; one that does not is replaced.
+
+        Raises WorkFailed when one's weights are wrong after the very first push: it is no accident
+        then.
+        """
+        first = self._version is None
+        self._newest, self._version = published, published.version
+        self._published.spread()
+        members = self.fleet.at(Stage.PROVING if first else Stage.SERVING, Stage.DRAINING)
+        await asyncio.gather(*(self._prove_or_lose(member) for member in members))
+        unproven = [m.problem for m in members if m.stage is Stage.QUARANTINED]
+        if first and unproven:
+            raise WorkFailed("; ".join(unproven))
+        return [m.receipt for m in members if m.live and m.version == published.version]
+
+    async def admit(self, member: Member[SamplerWorker]) -> None:
+        """Wait until it holds the newest proven weights; there is no await after that."""
+        if self._starts_proven:
+            return
+        while self._version is None:
+            await self._published.wait()
+        await self._prove(member)
+
+    async def _prove_or_lose(self, member: Member[SamplerWorker]) -> None:
+        try:
+            await self._prove(member)
+        except WorkerLost as error:
+            self.fleet.lose(member, error)
+
+    async def _prove(self, member: Member[SamplerWorker]) -> None:
+        """Bring the newest weights, and newer ones that are published meanwhile."""
+        async with member.proof:
+            while self._newest is not None and member.version != self._version:
+                if not member.live:
+                    raise WorkerLost(member.problem)
+                update = member.worker.update_weights(self._newest)
+                what = f"weight version {self._version} on {member.name} (deadlines.push)"
+                try:
+                    member.receipt = await in_time(update, self._push_seconds * _EARLIER, what)
+                except WorkFailed as error:
+                    raise WeightsUnproven(str(error)) from error
+                member.version = member.receipt.version
+
+    async def _somewhere(self, group_id: str, sample: Callable[[SamplerWorker], Awaitable[T]]) -> T:
+        """Have a sampler do it; another one when that is lost meanwhile."""
+        problems = []
+        for _ in range(self._attempts):
+            member = await self.fleet.pick()
+            member.work.add(group_id)
+            try:
+                return await _unless_gone(member, sample(member.worker))
+            except WorkerLost as error:
+                self.fleet.lose(member, error)
+                problems.append(f"{member.name}: {member.problem}")
+            except ResultLost as error:
+                problems.append(f"{member.name}: {error}")
+            finally:
+                member.work.discard(group_id)
+                self.fleet.news.spread()
+            self.requeued += 1
+        raise WorkFailed(
+            f"group {group_id} was lost {self._attempts} times (fleet.group_attempts): "
+            f"{'; '.join(problems)}"
+        )
+
+
+async def _unless_gone(member: Member[SamplerWorker], work: Awaitable[T]) -> T:
+    """The result of work; raises WorkerLost when its worker is gone before."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(member.gone.wait())
+    try:
+        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise WorkerLost(member.problem or f"{member.name} left the fleet")
+        return task.result()
+    finally:
+        for future in (task, gone):
+            future.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
