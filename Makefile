@@ -13,7 +13,7 @@ help:
 	@echo "make unit    unit tests only (one to two minutes)"
 	@echo "make lint    ruff, mypy and the layers between the rooms"
 	@echo "make format  let ruff write the code its way"
-	@echo "make docs    write docs/configuration.md anew from the schema"
+	@echo "make docs    write docs/configuration.md and docs/metrics.md anew"
 	@echo "make lock    pin requirements/cpu.in anew (needs uv)"
 	@echo "make clean   remove .venv and caches; runs/ stays"
 
@@ -58,6 +58,7 @@ format: $(COMPLETE)
 docs: $(COMPLETE)
 	@$(BIN)/python -m redline.cluster.config_reference > docs/configuration.new
 	@mv docs/configuration.new docs/configuration.md
+	@$(BIN)/python -m redline.cluster.monitoring.reference docs/metrics.md
 
 lock:
 	@command -v uv >/dev/null || { echo "lock: needs uv on PATH (pip install uv)" >&2; exit 2; }

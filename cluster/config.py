@@ -107,10 +107,13 @@ class AutoscaleSettings:
     """Whether, and how far, a run scales itself by what its learner and sandboxes wait for."""
 
     enabled: bool = False
+    """Whether it does so at all."""
     samplers_min: int = 1
+    """Fewest samplers."""
     samplers_max: int = 4
     """Most samplers that a load can ask for."""
     sandboxes_min: int = 1
+    """Fewest sandbox actors."""
     sandboxes_max: int = 4
     """Most sandbox actors that a load can ask for."""
     learner_waiting: float = 0.1
@@ -137,6 +140,7 @@ class FleetSettings:
     backoff: float = 1.0
     """Seconds before the first replacement; doubled for each further one within the window."""
     longest_backoff: float = 60.0
+    """Most seconds before a replacement."""
     group_attempts: int = 5
     """Samplers that one group may lose before the run ends: it may be what ends them."""
     autoscale: AutoscaleSettings = field(default_factory=AutoscaleSettings)

@@ -175,7 +175,8 @@ BALANCE = Row(
         Panel(
             title="Share of time by phase",
             queries=_one(
-                'sum by (phase) (rate(@phase_seconds{phase!="generation"}[$__rate_interval]))',
+                'sum by (phase) (rate(@phase_seconds{phase!~"generation|learner_.*"}'
+                "[$__rate_interval]))",
                 "{{phase}}",
             ),
             unit="percentunit",

@@ -33,6 +33,21 @@ METRICS = (
         "Trained tokens of the last step by its wall-clock time, waiting included.",
         "Low with an idle learner: it starves. Low without: more `learner.ranks` or threads.",
     ),
+    _gauge(
+        "redline_sampled_tokens_per_second", "perf/sampled_tokens_per_s", "1/s",
+        "Action tokens of the last step's episodes by its wall-clock time.",
+        "Low with a learner that waits: more samplers, or more episodes at once.",
+    ),
+    _gauge(
+        "redline_learner_tokens_per_second", "perf/learner_tokens_per_s", "1/s",
+        "Trained tokens of the last step by the time of its training alone.",
+        "Low: larger `learner.micro_batch_tokens`, packed rows, more `learner.ranks`.",
+    ),
+    _gauge(
+        "redline_model_flops_utilisation", "perf/mfu", "0 to 1",
+        "Model FLOPs of the last step by those that the GPU could have done; known GPUs only.",
+        "Low: larger `learner.micro_batch_tokens`, bfloat16, fewer ranks for a small model.",
+    ),
     Metric(
         name="redline_weight_version",
         kind=Kind.GAUGE,
@@ -121,6 +136,11 @@ METRICS = (
         "redline_groups_without_signal", "learner/no_signal_groups", "groups",
         "Groups of the last step whose advantages are all zero.",
         "Most of the batch: tasks too easy or too hard, or groups too small.",
+    ),
+    _gauge(
+        "redline_resampled_groups", "rollout/resampled_groups", "groups",
+        "Groups that the last batch was topped up with in place of others without a signal.",
+        "At `learner.loss.max_resampled`: tasks too easy or too hard, or groups too small.",
     ),
     _gauge(
         "redline_probe_max_abs_dlogp", "weights/max_abs_dlogp", "nats",

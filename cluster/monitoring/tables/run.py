@@ -7,6 +7,8 @@ _PHASES = {
     "timing/generation": {"phase": "generation"},
     "timing/wait_for_batch": {"phase": "wait_for_batch"},
     "timing/train_step": {"phase": "train_step"},
+    "timing/learner_prepare": {"phase": "learner_prepare"},
+    "timing/learner_update": {"phase": "learner_update"},
     "timing/weight_sync": {"phase": "weight_sync"},
 }
 
@@ -69,6 +71,15 @@ METRICS = (
         curves=curve("perf/trajectories_per_s"),
     ),
     Metric(
+        name="redline_step_seconds",
+        kind=Kind.GAUGE,
+        role=Role.CONTROLLER,
+        unit="s",
+        meaning="Wall-clock time of the last step.",
+        remedy="Long: `redline_last_phase_seconds` says in which phase.",
+        curves=curve("timing/step"),
+    ),
+    Metric(
         name="redline_idle_ratio",
         kind=Kind.GAUGE,
         role=None,
@@ -89,7 +100,8 @@ METRICS = (
         unit="s",
         labels=("phase",),
         meaning="Time spent by phase, added up: `wait_for_batch`, `train_step` and `weight_sync` "
-        "make a step; `generation` is the mean duration of its episodes, which overlap them.",
+        "make a step, `learner_prepare` and `learner_update` its training; `generation` is the "
+        "mean duration of its episodes, which overlap them.",
         remedy="The phase that grows fastest is the one to speed up.",
         curves=_PHASES,
     ),

@@ -22,9 +22,10 @@ from .fakes import task
 def update(version: int) -> WeightUpdate:
     return WeightUpdate(
         version=version,
+        transport="object_store",
         manifest=(),
-        payload=np.zeros(0, np.uint8),
-        checksum="",
+        buckets=(),
+        adapter=(),
         probe=Probe(token_ids=np.zeros(2, np.int32), logprobs=np.zeros(1, np.float32)),
     )
 
