@@ -101,7 +101,8 @@ def watched(tmp_path_factory):
     (port,) = free_ports(1)
     driver = Driver(
         "train", "--config", "demo", "name=watched", "model=./model", *SMALL, "steps=100000",
-        "rollout.engine.stats=true", f"metrics.port={port}", cwd=folder,
+        "rollout.engine.stats=true", "rollout.engine.enforce_eager=true", f"metrics.port={port}",
+        cwd=folder,
     )  # fmt: skip
     prometheus = Prometheus(folder, f"127.0.0.1:{port}")
     try:
