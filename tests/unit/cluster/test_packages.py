@@ -30,7 +30,8 @@ def test_what_is_no_python_is_packaged_too():
         path
         for room in ROOMS
         for path in (ROOT / room).rglob("*")
-        if path.is_file() and path.suffix in {".yaml", ".ebnf", ".json", ".safetensors"}
+        if path.is_file()
+        and path.suffix in {".yaml", ".ebnf", ".json", ".safetensors", ".html", ".css", ".js"}
     }
     packaged = {
         path
