@@ -1,35 +1,21 @@
-"""What the page's script and other programs fetch: fragments of HTML, and JSON."""
+"""What other programs fetch from the dashboard, and what browsers save: JSON."""
 
 import asyncio
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
 from redline.cluster.dashboard.lookup import NotStored, find, find_group
 from redline.cluster.dashboard.query import QueryError, parse_query
-from redline.cluster.dashboard.search import ResultRow, search
-from redline.cluster.dashboard.viewer import Viewer
+from redline.cluster.dashboard.search import ResultRow, SearchResult, search
 from redline.cluster.dashboard.watch import RunWatch
 from redline.replay.to_json import group_to_json, trajectory_to_json
 
 
-def make_api(watch: RunWatch, viewer: Viewer) -> APIRouter:
+def make_api(watch: RunWatch) -> APIRouter:
     """The routes of one run. Everything that reads a store does so in another thread."""
     router = APIRouter()
-
-    @router.get("/fragments/results", response_class=HTMLResponse)
-    async def results(request: Request) -> str:
-        opened = request.query_params.get("opened", "")
-        return await asyncio.to_thread(viewer.results, request.query_params, opened)
-
-    @router.get("/fragments/trajectories/{trajectory_id:path}", response_class=HTMLResponse)
-    async def trajectory(trajectory_id: str, request: Request) -> str:
-        return await asyncio.to_thread(viewer.trajectory, trajectory_id, request.query_params)
-
-    @router.get("/fragments/compare", response_class=HTMLResponse)
-    async def compare(left: str, right: str) -> str:
-        return await asyncio.to_thread(viewer.compare, left, right)
 
     @router.get("/api/run")
     async def run() -> JSONResponse:
@@ -41,13 +27,8 @@ def make_api(watch: RunWatch, viewer: Viewer) -> APIRouter:
             query = parse_query(request.query_params)
         except QueryError as error:
             raise HTTPException(400, str(error)) from error
-        result = await asyncio.to_thread(search, watch.index.snapshot, query)
         return JSONResponse(
-            {
-                "found": result.found,
-                "total": result.total,
-                "trajectories": [row_json(row) for row in result.rows],
-            }
+            result_json(await asyncio.to_thread(search, watch.index.snapshot, query))
         )
 
     @router.get("/api/trajectories/{trajectory_id:path}")
@@ -84,6 +65,15 @@ def run_json(watch: RunWatch) -> dict[str, Any]:
         "trajectories": watch.index.snapshot.table.num_rows,
         "curves": last,
         "problems": list(watch.index.snapshot.problems),
+    }
+
+
+def result_json(result: SearchResult) -> dict[str, Any]:
+    """A page of what a query found."""
+    return {
+        "found": result.found,
+        "total": result.total,
+        "trajectories": [row_json(row) for row in result.rows],
     }
 
 

@@ -12,7 +12,7 @@ from redline.cluster.dashboard.failure_counts import failure_counts
 from redline.cluster.dashboard.fleet import fleet_view
 from redline.cluster.dashboard.overview import drops, endings, failures, tiles
 from redline.cluster.dashboard.panel_feed import Chart, PanelFeed
-from redline.cluster.dashboard.panels import PANELS, Panel
+from redline.cluster.dashboard.panels import LEADING, PANELS, Panel
 from redline.cluster.dashboard.search import facets
 from redline.cluster.dashboard.viewer import Viewer
 from redline.cluster.dashboard.watch import RunWatch
@@ -93,12 +93,9 @@ class _Overview:
         self._feed = feed
         self._seen = -1
         self._tiles = ui.html(self._render_tiles(), sanitize=False).classes("page")
-        with ui.element("section").classes("page charts").props('aria-label="curves"'):
-            self._shown = [
-                (chart, *_add_chart(panel, chart))
-                for panel, chart in zip(PANELS, charts, strict=True)
-            ]
+        self._shown = _add_charts(PANELS[:LEADING], charts[:LEADING])
         self._tables = ui.html(self._render_tables(), sanitize=False).classes("page tables")
+        self._shown += _add_charts(PANELS[LEADING:], charts[LEADING:])
         ui.timer(_SECONDS, self._update)
 
     async def _update(self) -> None:
@@ -133,6 +130,15 @@ class _Overview:
             dropped = drops(watch.curves)
         failed = failure_counts(watch.status)
         return rendering.render_tables(fleet, dropped, failed, endings(facets(snapshot)))
+
+
+def _add_charts(
+    panels: Sequence[Panel], charts: Sequence[Chart]
+) -> list[tuple[Chart, ui.echart, ui.label]]:
+    with ui.element("section").classes("page charts").props('aria-label="curves"'):
+        return [
+            (chart, *_add_chart(panel, chart)) for panel, chart in zip(panels, charts, strict=True)
+        ]
 
 
 def _add_chart(panel: Panel, chart: Chart) -> tuple[ui.echart, ui.label]:

@@ -6,6 +6,8 @@ from typing import Any
 from redline.cluster.dashboard.curves import Curves
 from redline.cluster.dashboard.thinning import thin
 
+LEADING = 6
+"""Panels that stand above the tables."""
 _POINTS = 400
 """At most so many points of each line are sent to a browser."""
 _COLOURS = ("#2f8fd8", "#d55e00", "#009e73", "#cc79a7")

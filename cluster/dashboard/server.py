@@ -60,6 +60,7 @@ def serve(
 
     from redline.cluster.dashboard.access import Guard
     from redline.cluster.dashboard.api import make_api
+    from redline.cluster.dashboard.fragments import make_fragments
     from redline.cluster.dashboard.pages import register_pages
     from redline.cluster.dashboard.viewer import Viewer
     from redline.cluster.dashboard.watch import RunWatch
@@ -67,7 +68,8 @@ def serve(
     with RunWatch(files) as watch:
         viewer = Viewer(watch)
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        app.include_router(make_api(watch, viewer))
+        app.include_router(make_api(watch))
+        app.include_router(make_fragments(viewer))
         register_pages(watch, viewer)
         ui.run_with(
             app, title=f"{files.name} · redline", dark=None, tailwind=False,

@@ -6,6 +6,7 @@ from pathlib import Path
 import redline.cluster
 
 ROOT = Path(__file__).parents[3]
+SUFFIXES = {".yaml", ".ebnf", ".json", ".safetensors", ".html", ".css", ".js"}
 ROOMS = ("dsl", "sandbox", "replay", "actors", "learner", "cluster")
 
 
