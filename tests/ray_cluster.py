@@ -100,7 +100,8 @@ class RayCluster:
                 subprocess.Popen(
                     [
                         BIN / "ray", "start", "--block", "--disable-usage-stats",
-                        "--node-ip-address", "127.0.0.1", *arguments,
+                        "--node-ip-address", "127.0.0.1", "--min-worker-port", "0",
+                        "--max-worker-port", "0", *arguments,
                     ],
                     env={**self.environment, MARKER: self._marker},
                     cwd=self.folder, stdout=log, stderr=log, start_new_session=True,

@@ -4,6 +4,7 @@ import base64
 import csv
 import hashlib
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -125,6 +126,16 @@ def test_relative_files_travel_and_absolute_ones_stay(tmp_path, monkeypatch):
     assert shipped.tasks.heldout_file == str(there)
     assert (shipped.model, shipped.ray.address) == ("org/hub", "auto")
     assert config.tasks.train_file == "t.jsonl"
+
+
+def test_plugins_of_this_folder_travel_and_installed_ones_do_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "my_plugin_of_jobs.py").write_text("LOADED = True\n")
+    folder = tmp_path / "job"
+    folder.mkdir()
+    write_working_folder(config_of("plugins=[my_plugin_of_jobs, json]"), folder)
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "my_plugin_of_jobs.py"}
 
 
 def test_a_model_folder_travels_unless_it_is_too_large(tmp_path, monkeypatch):
