@@ -1,6 +1,6 @@
 """Tokenizers and tiny models with chat templates of the kinds that Llama 3 and Qwen use."""
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tiny_llama import LINES, byte_level_tokenizer, save_tiny_llama
 from transformers import PreTrainedTokenizerFast
 
 LLAMA_3 = """\
@@ -52,11 +52,6 @@ _LLAMA_SPECIAL = (
     "<|start_header_id|>", "<|end_header_id|>",
 )  # fmt: skip
 _QWEN_SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-_LINES = [
-    "def f(a, b):\n    return a + b\n",
-    "1|def f(a, b):\n2|    return a - b\n***\nf(1, 2) returned -1, expected 3\n### ",
-    "REPL 2 >>>    return a + b\nDELL 1\nADDL 3 >>>x\nREPW 1 >>>a >>>b\nEXIT\n```python\n```\n",
-]
 
 
 def llama_3_tokenizer() -> PreTrainedTokenizerFast:
@@ -77,18 +72,7 @@ def plain_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def _tokenizer(special, template, **names) -> PreTrainedTokenizerFast:
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=384,
-        special_tokens=list(special),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    inner.train_from_iterator(_LINES * 5, trainer)
-    extra = [token for token in special if token not in names.values()]
-    made = PreTrainedTokenizerFast(tokenizer_object=inner, additional_special_tokens=extra, **names)
+    made = byte_level_tokenizer(special, lines=(*LINES, "```python\n```\n"), **names)
     if template is not None:
         made.chat_template = template
     return made
@@ -96,24 +80,4 @@ def _tokenizer(special, template, **names) -> PreTrainedTokenizerFast:
 
 def make_instruct_model(folder):
     """A random Llama of 0.1 M parameters with Llama 3's kind of tokenizer."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    tokenizer = llama_3_tokenizer()
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        dtype="float32",
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
+    return save_tiny_llama(folder, llama_3_tokenizer())

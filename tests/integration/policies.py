@@ -6,53 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tiny_llama import byte_level_tokenizer, save_tiny_llama
+from transformers import LlamaForCausalLM
 
 from redline.replay.records import BucketSpec, Probe, TensorSpec, WeightUpdate
 
 PER_BUCKET = 7
-LINES = [
-    "def f(a, b):\n    return a + b\n",
-    "1|def f(a, b):\n2|    return a - b\n***\nf(1, 2) returned -1, expected 3\n### ",
-    "REPL 2 >>>    return a + b\nDELL 1\nADDL 3 >>>x\nREPW 1 >>>a >>>b\nEXIT\n",
-]
 
 
-def make_policy(folder: Path, *, tied: bool, vocab: int = 384, joined: bool = False) -> Path:
-    """A random two-layer Llama with a byte-level tokenizer, saved as a Hugging Face folder.
-
-    `joined` lets tokens reach over blanks and newlines, as many published tokenizers do.
-    """
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not joined)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab,
-        special_tokens=["<s>", "</s>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+def make_policy(folder: Path, *, tied: bool, joined: bool = False) -> Path:
+    """A random two-layer Llama as a Hugging Face folder; `joined` as in `byte_level_tokenizer`."""
+    tokenizer = byte_level_tokenizer(
+        ("<s>", "</s>"), joined=joined, bos_token="<s>", eos_token="</s>"
     )
-    tokenizer.train_from_iterator(LINES * 5, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=1024,
+    return save_tiny_llama(
+        folder,
+        tokenizer,
         tie_word_embeddings=tied,
-        bos_token_id=fast.bos_token_id,
-        eos_token_id=fast.eos_token_id,
+        max_position_embeddings=1024,
         initializer_range=0.2,
-        dtype="float32",
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
 
 
 def load(folder: Path) -> LlamaForCausalLM:
