@@ -5,6 +5,7 @@ InfrastructureError, everything else that ends the work a WorkFailed naming the 
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,7 +18,13 @@ from redline.actors.settings import AnswerSettings, SamplingSettings
 from redline.cluster.errors import UserError, WorkFailed, one_line
 from redline.dsl.tasks import RepairTask
 from redline.replay.cursor import Cursor
-from redline.replay.records import TrajectoryGroup, WeightReceipt, WeightUpdate
+from redline.replay.records import (
+    DropReason,
+    PartialGroup,
+    TrajectoryGroup,
+    WeightReceipt,
+    WeightUpdate,
+)
 from redline.replay.store_records import Lease, StoreStats
 from redline.sandbox.records import (
     ExecutionRequest,
@@ -27,6 +34,7 @@ from redline.sandbox.records import (
 )
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 _ATTEMPTS = 3
 """Samplers that a group is offered before the run gives up on it."""
 
@@ -130,6 +138,22 @@ class RayStore:
         """Ids of all stored groups."""
         return await answer("replay store", self.handle.group_ids.remote())
 
+    async def save_in_flight(self, groups: Sequence[PartialGroup]) -> None:
+        """Keep the turns so far of groups that are being sampled."""
+        await answer("replay store", self.handle.save_in_flight.remote(groups))
+
+    async def in_flight(self) -> tuple[PartialGroup, ...]:
+        """What was saved last, without the groups that were stored since."""
+        return await answer("replay store", self.handle.in_flight.remote())
+
+    async def waiting_versions(self) -> tuple[int, ...]:
+        """Oldest weight version of every stored group that no step was trained on."""
+        return await answer("replay store", self.handle.waiting_versions.remote())
+
+    async def discard(self, group: TrajectoryGroup, reason: DropReason) -> bool:
+        """Store a group that nobody will train on, and count it."""
+        return await answer("replay store", self.handle.discard.remote(group, reason))
+
     async def forget_before(self, oldest: Cursor | None) -> None:
         """Delete trained groups beyond those that are kept to be looked at."""
         call = self.handle.compact.remote(keep_committed=self._keep, before=oldest)
@@ -182,13 +206,15 @@ class RaySamplers:
         self._workers = [_Worker(name, handle) for name, handle in handles.items()]
         self._replay = replay
 
-    async def roll_out(self, task: RepairTask, group_id: str) -> None:
+    async def roll_out(
+        self, task: RepairTask, group_id: str, begun: PartialGroup | None = None
+    ) -> None:
         """Sample a group and store it; the trajectories never pass through the driver."""
         for _ in range(_ATTEMPTS):
             worker = self._least_busy()
             worker.groups += 1
             try:
-                group = worker.handle.sample_group.remote(task, group_id=group_id)
+                group = worker.handle.sample_group.remote(task, group_id=group_id, begun=begun)
                 await self._replay.append.remote(group)
                 return
             except RayError as error:
@@ -200,6 +226,20 @@ class RaySamplers:
     def each(self) -> list["RaySampler"]:
         """Every sound sampler by itself, for evaluation."""
         return [RaySampler(w.name, w.handle) for w in self._workers if not w.lost]
+
+    async def in_flight(self) -> list[PartialGroup]:
+        """Every group that is being sampled; of a sampler that is lost, none."""
+        calls = [answer(w.name, w.handle.in_flight.remote()) for w in self._workers if not w.lost]
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        found: list[PartialGroup] = []
+        for groups in told:
+            if isinstance(groups, WorkFailed):
+                _log.warning("%s; its groups are begun again after a resume", groups)
+            elif isinstance(groups, BaseException):
+                raise groups
+            else:
+                found += groups
+        return found
 
     async def push(self, update: WeightUpdate) -> list[WeightReceipt]:
         """Deliver weights to every sampler at once; raises WorkFailed if one cannot prove them."""

@@ -10,7 +10,7 @@ from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, one_line
 from redline.dsl.tasks import RepairTask
 from redline.replay.errors import ReplayError
-from redline.replay.records import TrajectoryGroup, WeightReceipt, WeightUpdate
+from redline.replay.records import PartialGroup, TrajectoryGroup, WeightReceipt, WeightUpdate
 
 Append = Callable[[TrajectoryGroup], Awaitable[object]]
 """Stores a group."""
@@ -54,14 +54,22 @@ class SimulatedSamplers:
         self._groups = [0] * len(samplers)
         self._append = append
 
-    async def roll_out(self, task: RepairTask, group_id: str) -> None:
+    async def roll_out(
+        self, task: RepairTask, group_id: str, begun: PartialGroup | None = None
+    ) -> None:
         """Play a group and store it."""
         index = min(range(len(self._groups)), key=self._groups.__getitem__)
         self._groups[index] += 1
         try:
-            await self._append(await self._samplers[index].sample_group(task, group_id=group_id))
+            sampler = self._samplers[index]
+            await self._append(await sampler.sample_group(task, group_id=group_id, begun=begun))
         finally:
             self._groups[index] -= 1
+
+    async def in_flight(self) -> list[PartialGroup]:
+        """Every group that is being played."""
+        told = await asyncio.gather(*(sampler.in_flight() for sampler in self._samplers))
+        return [group for groups in told for group in groups]
 
     async def push(self, update: WeightUpdate) -> list[WeightReceipt]:
         """Let every sampler serve a version."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from redline.actors.settings import RolloutSettings
 from redline.cluster.config import RunConfig, SftConfig, TaskSettings, is_simulated
+from redline.cluster.continuing import TOO_OLD
 from redline.cluster.errors import UserError
 from redline.learner.contradictions import refuse_contradictions
 from redline.learner.settings import ESTIMATORS, GROUP_BASELINES, PACKINGS
@@ -37,6 +38,7 @@ _CHOICES = {
     "sandbox.min_tier": TIERS,
     "sandbox.max_tier": TIERS,
     "prompt.chat": ("auto", "never"),
+    "rollout.too_old": TOO_OLD,
     "replay.sampling": tuple(str(policy) for policy in SamplingPolicy),
 }
 
