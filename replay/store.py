@@ -257,6 +257,8 @@ class ReplayStore:
             for entry in entries:
                 self._ledger.retire(entry)
             self._shelf.remove(path)
+        self._manifest.forget(self._ledger.retired)
+        self._history.shorten(self._ledger)
         return freed - self._shelf.nbytes
 
     def save_in_flight(self, groups: Sequence[PartialGroup]) -> None:
