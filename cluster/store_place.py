@@ -5,8 +5,9 @@ from pathlib import Path
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, one_line
 from redline.replay.errors import ReplayError
-from redline.replay.identity import find_store_id
+from redline.replay.identity import SEGMENTS, find_store_id
 from redline.replay.places import join_place, place_of, prove_writable
+from redline.replay.segment import list_segments
 
 
 def store_location(config: RunConfig) -> str:
@@ -29,9 +30,10 @@ def check_store(config: RunConfig, *, resume: bool) -> None:
         if config.replay.root is not None:
             prove_writable(place)
         known = find_store_id(place)
+        used = known is not None and bool(list_segments(place / SEGMENTS))
     except (ReplayError, OSError) as error:
         raise UserError(one_line(error)) from error
-    if known is not None and not resume and config.replay.root is not None:
+    if used and not resume and config.replay.root is not None:
         raise UserError(
             f"{place} holds the store of another run: choose another name with name=NAME, or "
             "another place with replay.root"

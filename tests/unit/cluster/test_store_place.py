@@ -3,6 +3,7 @@
 import uuid
 from pathlib import Path
 
+import cluster_fakes as fakes
 import pytest
 
 from redline.cluster.commands.replay import store_folder
@@ -63,6 +64,9 @@ def test_a_new_run_does_not_take_up_the_store_of_another(tmp_path):
     config = configured(tmp_path, f"replay.root=memory://stores-{uuid.uuid4().hex}")
     check_store(config, resume=False)
     ReplayStore(store_location(config)).close()
+    check_store(config, resume=False)  # a start that was refused left it, without a group
+    with ReplayStore(store_location(config)) as store:
+        store.append(fakes.make_group("g0", "t0", [0]))
     with pytest.raises(UserError, match="holds the store of another run"):
         check_store(config, resume=False)
     check_store(config, resume=True)
