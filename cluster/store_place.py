@@ -4,6 +4,7 @@ from pathlib import Path
 
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, one_line
+from redline.cluster.load import load_config
 from redline.replay.errors import ReplayError
 from redline.replay.identity import SEGMENTS, find_store_id
 from redline.replay.places import join_place, place_of, prove_writable
@@ -17,6 +18,16 @@ def store_location(config: RunConfig) -> str:
     if "://" not in config.replay.root:
         return str((Path(config.replay.root) / config.name).resolve())
     return join_place(config.replay.root, config.name)
+
+
+def store_of(path: str) -> str:
+    """The store of a run whose folder is given; any other path or URL is a store itself."""
+    if "://" in path:
+        return path
+    inside, settings = Path(path) / "replay", Path(path) / "config.yaml"
+    if inside.is_dir() or not settings.is_file():
+        return str(inside) if inside.is_dir() else path
+    return store_location(load_config(str(settings)))
 
 
 def check_store(config: RunConfig, *, resume: bool) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 import cluster_fakes as fakes
 import pytest
 
-from redline.cluster.commands.replay import store_folder
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config, to_yaml
-from redline.cluster.store_place import check_store, store_location
+from redline.cluster.store_place import check_store, store_location, store_of
 from redline.replay.store import ReplayStore
 
 
@@ -32,11 +31,11 @@ def test_a_runs_folder_leads_to_its_store(tmp_path):
     run = tmp_path / "runs" / "mine"
     run.mkdir(parents=True)
     (run / "config.yaml").write_text(to_yaml(config))
-    assert store_folder(str(run)) == "s3://bucket/all/mine"
+    assert store_of(str(run)) == "s3://bucket/all/mine"
     (run / "replay").mkdir()
-    assert store_folder(str(run)) == str(run / "replay")
-    assert store_folder("s3://bucket/all/mine") == "s3://bucket/all/mine"
-    assert store_folder(str(tmp_path)) == str(tmp_path)
+    assert store_of(str(run)) == str(run / "replay")
+    assert store_of("s3://bucket/all/mine") == "s3://bucket/all/mine"
+    assert store_of(str(tmp_path)) == str(tmp_path)
 
 
 def test_a_place_where_nobody_may_write_is_refused(tmp_path):
