@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from redline.actors.errors import EngineError
+from redline.actors.in_flight import LiveEpisode
 from redline.actors.judging import TaskJudge, feedback_of
 from redline.actors.settings import SamplingSettings
 from redline.actors.tokens import PolicyTokenizer
@@ -97,19 +98,27 @@ async def run_episode(
     tokenizer: PolicyTokenizer,
     rules: EpisodeRules,
     identity: EpisodeId,
+    live: LiveEpisode | None = None,
 ) -> Trajectory:
-    """Run one episode to its end.
+    """Run one episode to its end, from the turns on that `live` has, and write its turns there.
 
     An episode that cannot be finished (no verdict after all retries, a request cut off) comes back
     as ABORTED with the turns it had, and is never scored. Raises EngineError when the engine
     itself must be replaced: that concerns every episode.
     """
-    episode = _Episode(task, generate, judge, tokenizer, rules, identity)
-    return await run_attempt(episode, task, identity)
+    live = live or LiveEpisode()
+    episode = _Episode(task, generate, judge, tokenizer, rules, identity, live)
+    live.start()
+    return await run_attempt(episode, task, identity, seconds=live.seconds)
 
 
-async def run_attempt(attempt: Attempt, task: RepairTask, identity: EpisodeId) -> Trajectory:
-    """Let an attempt play, and make a trajectory of it; errors as in `run_episode`."""
+async def run_attempt(
+    attempt: Attempt, task: RepairTask, identity: EpisodeId, *, seconds: float = 0.0
+) -> Trajectory:
+    """Let an attempt play, and make a trajectory of it; errors as in `run_episode`.
+
+    `seconds` were spent on it before.
+    """
     began = time.perf_counter()
     try:
         status = await attempt.play()
@@ -131,7 +140,7 @@ async def run_attempt(attempt: Attempt, task: RepairTask, identity: EpisodeId) -
         status=status,
         solved=attempt.passing and status is not TrajectoryStatus.ABORTED,
         worker=identity.worker,
-        seconds=time.perf_counter() - began,
+        seconds=seconds + time.perf_counter() - began,
     )
 
 
@@ -146,9 +155,10 @@ class _Episode:
         tokenizer: PolicyTokenizer,
         rules: EpisodeRules,
         identity: EpisodeId,
+        live: LiveEpisode,
     ) -> None:
         self.task = task
-        self.turns: list[Turn] = []
+        self.turns = live.turns
         self.passing = False
         self._generate = generate
         self._judge = judge
@@ -156,6 +166,7 @@ class _Episode:
         self._rules = rules
         self._identity = identity
         self._tool = TOOLS[rules.prompts.tool]
+        self._live = live
         self._dialogue = tokenizer.dialogue(rules.prompts)
         self._context: Int32 = np.empty(0, dtype=np.int32)
         self._ever_passed = False
@@ -168,9 +179,14 @@ class _Episode:
         feedback = feedback_of(verdict, self._rules.prompts)
         first = self._tool.first_state(self.task, feedback, self._rules.prompts)
         state = self._tokenizer.encode_first(self._dialogue, self._dialogue.first_state(first))
+        if self._live.next_state is not None and self._can_go_on(self._live.next_state):
+            state = self._live.next_state
+            program, verdict, feedback = self._catch_up(verdict)
+        else:
+            self.turns.clear()
         if not self._fits(state):
             return TrajectoryStatus.TRUNCATED
-        for number in range(self._rules.max_turns):
+        for number in range(len(self.turns), self._rules.max_turns):
             self._context = np.concatenate((self._context, state))
             completion = await self._sample(number)
             if completion.finish_reason == "abort":
@@ -184,8 +200,26 @@ class _Episode:
             self._record(state, completion, outcome, feedback, status)
             if status is not None:
                 return status
-            state = following
+            state = self._live.next_state = following
         raise AssertionError("unreachable: the last turn has an ending")
+
+    def _can_go_on(self, state: Int32) -> bool:
+        """Whether turns of an earlier attempt at the run leave room for another one."""
+        taken = sum(len(t.state_token_ids) + len(t.action_token_ids) for t in self.turns)
+        room = taken + len(state) + self._rules.sampling.max_command_tokens
+        return 0 < len(self.turns) < self._rules.max_turns and room <= self._rules.max_context
+
+    def _catch_up(self, first: Verdict) -> tuple[str, Verdict, str]:
+        """Take the turns that were had as they were; program, verdict and feedback after them.
+
+        `first` is the verdict of the task's program, which holds until one was executed.
+        """
+        parts = [ids for t in self.turns for ids in (t.state_token_ids, t.action_token_ids)]
+        self._context = np.concatenate(parts)
+        verdicts = [first, *(t.verdict for t in self.turns if t.verdict is not None)]
+        self.passing = verdicts[-1].passed
+        self._ever_passed = any(verdict.passed for verdict in verdicts)
+        return self.turns[-1].program, verdicts[-1], self.turns[-1].feedback
 
     async def _sample(self, number: int) -> Completion:
         request_id = f"{self._identity.trajectory_id}/{number}"

@@ -5,6 +5,7 @@ every episode that has not ended, and whoever is given them (itself, or another 
 run) goes on from there.
 """
 
+import time
 from dataclasses import dataclass, field
 
 from redline.dsl.tasks import RepairTask
@@ -27,6 +28,17 @@ class LiveEpisode:
     """None before the first state."""
     seconds: float = 0.0
     """Spent on it before, in an earlier attempt at the run."""
+    _began: float | None = None
+
+    def start(self) -> None:
+        """Its time runs from now on."""
+        self._began = time.perf_counter()
+
+    @property
+    def spent(self) -> float:
+        """Seconds spent on it until now, by all attempts at the run."""
+        now = time.perf_counter()
+        return self.seconds + (0.0 if self._began is None else now - self._began)
 
 
 class LiveGroup:
@@ -37,6 +49,7 @@ class LiveGroup:
     ) -> None:
         """`begun` has the episodes of an earlier attempt at the run, ended or not."""
         self.group_id = group_id
+        self.task_id = task.task_id
         self._task = task
         self._worker = worker
         self.ended: dict[int, Trajectory] = {}
@@ -49,67 +62,39 @@ class LiveGroup:
         """The episode with this number in the group, begun now or before."""
         return self._running.setdefault(index, LiveEpisode())
 
-    def end(
-        self,
-        index: int,
-        *,
-        status: TrajectoryStatus,
-        solved: bool,
-        seconds: float,
-        program: str | None = None,
-    ) -> Trajectory:
-        """An episode ended; returns all of it. `program` is what it began with, if not the task's.
-
-        `seconds` are those of this attempt at the run.
-        """
-        episode = self._running.pop(index)
-        trajectory = self._trajectory(
-            index,
-            episode,
-            status=status,
-            solved=solved,
-            seconds=episode.seconds + seconds,
-            program=program,
-        )
-        self.ended[index] = trajectory
+    def keep(self, trajectory: Trajectory) -> Trajectory:
+        """An episode ended; returns it."""
+        self._running.pop(trajectory.sample_index, None)
+        self.ended[trajectory.sample_index] = trajectory
         return trajectory
 
     def so_far(self) -> PartialGroup:
         """Every episode that has a turn, as it is now."""
-        running = [
-            EpisodeSoFar(trajectory=self._trajectory(index, episode), next_state=episode.next_state)
-            for index, episode in sorted(self._running.items())
-            if episode.turns and episode.next_state is not None
-        ]
         return PartialGroup(
             group_id=self.group_id,
-            task_id=self._task.task_id,
+            task_id=self.task_id,
             ended=tuple(self.ended[index] for index in sorted(self.ended)),
-            running=tuple(running),
+            running=tuple(
+                self._so_far(index, episode, episode.next_state)
+                for index, episode in sorted(self._running.items())
+                if episode.turns and episode.next_state is not None
+            ),
         )
 
-    def _trajectory(
-        self,
-        index: int,
-        episode: LiveEpisode,
-        *,
-        status: TrajectoryStatus = TrajectoryStatus.ABORTED,
-        solved: bool = False,
-        seconds: float | None = None,
-        program: str | None = None,
-    ) -> Trajectory:
-        return Trajectory(
+    def _so_far(self, index: int, episode: LiveEpisode, state: Int32) -> EpisodeSoFar:
+        trajectory = Trajectory(
             trajectory_id=f"{self.group_id}/{index}",
             group_id=self.group_id,
             sample_index=index,
-            task_id=self._task.task_id,
-            initial_program=self._task.broken if program is None else program,
+            task_id=self.task_id,
+            initial_program=self._task.broken,
             turns=tuple(episode.turns),
-            status=status,
-            solved=solved,
+            status=TrajectoryStatus.ABORTED,
+            solved=False,
             worker=self._worker,
-            seconds=episode.seconds if seconds is None else seconds,
+            seconds=episode.spent,
         )
+        return EpisodeSoFar(trajectory=trajectory, next_state=state)
 
 
 def _revived(episode: EpisodeSoFar) -> LiveEpisode:

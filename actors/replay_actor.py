@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from redline.replay.cursor import Cursor
 from redline.replay.places import StorePath
-from redline.replay.records import TrajectoryGroup
+from redline.replay.records import DropReason, PartialGroup, TrajectoryGroup
 from redline.replay.sampling import Sampling
 from redline.replay.settings import ReplaySettings
 from redline.replay.store import ReplayStore
@@ -103,6 +103,22 @@ class ReplayActor:
     async def compact(self, *, keep_committed: int, before: Cursor | None = None) -> int:
         """Delete old segments whose groups are all trained on; returns the bytes freed."""
         return self._store.compact(keep_committed=keep_committed, before=before)
+
+    async def save_in_flight(self, groups: Sequence[PartialGroup]) -> None:
+        """Keep the turns so far of groups that are being sampled."""
+        self._store.save_in_flight(groups)
+
+    async def in_flight(self) -> tuple[PartialGroup, ...]:
+        """What was saved last, without the groups that were stored since."""
+        return self._store.in_flight()
+
+    async def waiting_versions(self) -> tuple[int, ...]:
+        """Oldest weight version of every group that waits to be lent."""
+        return self._store.waiting_versions()
+
+    async def discard(self, group: TrajectoryGroup, reason: DropReason) -> bool:
+        """Store a group that nobody will train on, and count it."""
+        return self._store.discard(group, reason)
 
     async def group_ids(self) -> frozenset[str]:
         """Ids of all groups that were ever appended."""

@@ -7,7 +7,7 @@ between them or their turns: the engine batches whatever is waiting at each of i
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from redline.actors.all_or_cancel import all_or_cancel
@@ -16,6 +16,7 @@ from redline.actors.counted_sandbox import CountedSandbox
 from redline.actors.engine import PolicyEngine
 from redline.actors.episode import EpisodeId, EpisodeRules, run_episode
 from redline.actors.errors import EngineError, StartError
+from redline.actors.in_flight import LiveGroup
 from redline.actors.judging import TaskJudge
 from redline.actors.records import SamplerHealth, SamplerStats
 from redline.actors.settings import AnswerSettings, RolloutSettings, SamplingSettings
@@ -25,6 +26,7 @@ from redline.dsl.tasks import RepairTask
 from redline.replay.records import (
     BucketContent,
     Completion,
+    PartialGroup,
     Trajectory,
     TrajectoryGroup,
     TrajectoryStatus,
@@ -37,6 +39,7 @@ from redline.sandbox.records import Limits
 _MOST_BARREN_GROUPS = 16
 """Groups in a row without one finished episode, after which something else must be wrong."""
 
+_Run = Callable[..., Coroutine[Any, Any, Trajectory]]
 EngineStarter = Callable[..., Awaitable[PolicyEngine]]
 
 
@@ -77,6 +80,7 @@ class Sampler:
         self._running = self._groups = self._episodes = self._aborted = 0
         self._actions = self._turns = self._tokens_sampled = self._tokens_state = self._updates = 0
         self._barren = 0
+        self._live: dict[str, LiveGroup] = {}
         self._seconds_start = 0.0
 
     async def start(self) -> SamplerHealth:
@@ -107,10 +111,12 @@ class Sampler:
         sampling: SamplingSettings | None = None,
         max_turns: int | None = None,
         answering: AnswerSettings | None = None,
+        begun: PartialGroup | None = None,
     ) -> TrajectoryGroup:
         """Run `group_size` episodes of one task; what is not given comes from the settings.
 
-        With `answering`, each writes the whole program at once instead of editing it.
+        With `answering`, each writes the whole program at once instead of editing it. Episodes of
+        `begun` that ended are taken as they are, the others go on from their last turn.
 
         The group always holds `group_size` trajectories, aborted ones included. Raises EngineError
         when the engine must be replaced or holds no proven version yet, and when nothing but
@@ -121,7 +127,7 @@ class Sampler:
         # One salt for the group: its members share contexts with each other, but not with groups
         # that began under other weights.
         generate = functools.partial(self._generate, engine, cache_salt=f"version {self._version}")
-        run: functools.partial[Coroutine[Any, Any, Trajectory]] = functools.partial(
+        run: _Run = functools.partial(
             self._attempt(sampling or self._rollout.sampling, max_turns, answering),
             task,
             generate=generate,
@@ -132,12 +138,21 @@ class Sampler:
             EpisodeId(group_id=group_id, sample_index=index, worker=self.name)
             for index in range(group_size or self._rollout.group_size)
         ]
-        trajectories = await all_or_cancel([self._run(run, identity) for identity in ids])
+        if answering is None:
+            trajectories = await self._run_episodes(
+                run, ids, LiveGroup(group_id, task, self.name, begun)
+            )
+        else:
+            trajectories = await all_or_cancel([self._run(run, identity) for identity in ids])
         self._groups += 1
         self._check_not_barren(trajectories)
         return TrajectoryGroup(
             group_id=group_id, task_id=task.task_id, trajectories=tuple(trajectories)
         )
+
+    async def in_flight(self) -> tuple[PartialGroup, ...]:
+        """Every group that is being edited, as far as it is."""
+        return tuple(group.so_far() for group in self._live.values())
 
     async def update_weights(self, update: WeightUpdate, *contents: BucketContent) -> WeightReceipt:
         """Serve new weights while episodes run; raises WeightMismatch (see errors.py).
@@ -229,9 +244,25 @@ class Sampler:
             ),
         )
 
-    async def _run(
-        self, run: Callable[..., Coroutine[Any, Any, Trajectory]], identity: EpisodeId
-    ) -> Trajectory:
+    async def _run_episodes(
+        self, run: _Run, ids: Sequence[EpisodeId], group: LiveGroup
+    ) -> list[Trajectory]:
+        """Run the episodes of a group that have not ended, where `in_flight` can see them."""
+
+        async def one(identity: EpisodeId) -> Trajectory:
+            index = identity.sample_index
+            if index in group.ended:
+                return group.ended[index]
+            episode = functools.partial(run, live=group.episode(index))
+            return group.keep(await self._run(episode, identity))
+
+        self._live[group.group_id] = group
+        try:
+            return await all_or_cancel([one(identity) for identity in ids])
+        finally:
+            del self._live[group.group_id]
+
+    async def _run(self, run: _Run, identity: EpisodeId) -> Trajectory:
         async with self._slots:
             self._running += 1
             try:

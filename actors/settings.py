@@ -95,6 +95,9 @@ class RolloutSettings:
     """Episodes of each task, whose rewards are compared."""
     max_turns: int = 10
     """Commands that an episode may take."""
+    too_old: str = "begin_again"
+    """What a resumed run does with a group in flight whose tokens are too old by now:
+    `begin_again` without them, or `drop` and count it."""
     probe_tolerance: float = 1e-3
     """Largest accepted difference of probe log-probabilities after a weight push (float32)."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)

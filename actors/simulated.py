@@ -7,7 +7,6 @@ of the seed and of the group's id alone.
 
 import asyncio
 import random
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -78,7 +77,7 @@ class SimulatedSampler:
             worker=self.name, version=update.version, max_abs_dlogp=0.0, pause_ms=0.0, total_ms=0.0
         )
 
-    def in_flight(self) -> tuple[PartialGroup, ...]:
+    async def in_flight(self) -> tuple[PartialGroup, ...]:
         """Every group that is being played, as far as it is."""
         return tuple(group.so_far() for group in self._live.values())
 
@@ -90,17 +89,22 @@ class SimulatedSampler:
         seconds = recorded.seconds / self._rollout.simulation.speed
         share = seconds / max(1, sum(len(turn.action_token_ids) for turn in recorded.turns))
         async with self._slots:
-            began = time.perf_counter()
+            episode.start()
             for turn in recorded.turns[len(episode.turns) :]:
                 episode.next_state = turn.state_token_ids
                 await asyncio.sleep(share * len(turn.action_token_ids))
                 self._take(episode, turn)
-        return group.end(
-            index,
-            status=recorded.status,
-            solved=recorded.solved,
-            seconds=time.perf_counter() - began,
-            program=recorded.initial_program,
+        return group.keep(
+            replace(
+                recorded,
+                trajectory_id=f"{group.group_id}/{index}",
+                group_id=group.group_id,
+                sample_index=index,
+                task_id=group.task_id,
+                turns=tuple(episode.turns),
+                worker=self.name,
+                seconds=episode.spent,
+            )
         )
 
     def _take(self, episode: LiveEpisode, turn: Turn) -> None:

@@ -35,7 +35,14 @@ from redline.dsl.tasks import RepairTask
 from redline.learner.samples import make_samples
 from redline.learner.settings import LossSettings
 from redline.replay.cursor import Cursor
-from redline.replay.records import Probe, StepResult, TrajectoryGroup, WeightUpdate
+from redline.replay.records import (
+    DropReason,
+    PartialGroup,
+    Probe,
+    StepResult,
+    TrajectoryGroup,
+    WeightUpdate,
+)
 from redline.replay.store_records import Lease
 
 SAMPLERS = 256
@@ -48,7 +55,7 @@ OVERRIDES = [
     "learner.groups_per_step=64",
     "learner.loss.no_signal=keep",
     "max_staleness=7",
-    "replay.groups_per_segment=32",
+    "replay.groups_per_segment=64",
     "checkpoint_every=20",
     "eval.tasks=0",
 ]
@@ -83,6 +90,18 @@ class LocalStore:
     async def cursor(self) -> Cursor:
         """What is committed and dropped."""
         return await self.actor.cursor()
+
+    async def save_in_flight(self, groups: Sequence[PartialGroup]) -> None:
+        """Keep the turns so far of groups in flight."""
+        await self.actor.save_in_flight(groups)
+
+    async def waiting_versions(self) -> Sequence[int]:
+        """Oldest weight version of every group that waits."""
+        return await self.actor.waiting_versions()
+
+    async def discard(self, group: TrajectoryGroup, reason: DropReason) -> bool:
+        """Store a group that nobody will train on."""
+        return await self.actor.discard(group, reason)
 
     async def forget_before(self, oldest: Cursor | None) -> None:
         """Delete trained groups."""

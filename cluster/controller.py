@@ -19,6 +19,7 @@ from functools import partial
 
 from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings
+from redline.cluster.continuing import BegunGroups, oldest_version
 from redline.cluster.credits import Credits
 from redline.cluster.deadlines import in_time
 from redline.cluster.errors import WorkFailed
@@ -28,6 +29,7 @@ from redline.cluster.resampling import Resampling
 from redline.cluster.stall import Activity
 from redline.cluster.task_order import TaskOrder, group_id
 from redline.replay.records import (
+    PartialGroup,
     StepResult,
     TrajectoryGroup,
     TrajectoryStatus,
@@ -66,6 +68,7 @@ class Controller:
         todo: Iterator[int],
         position: Position,
         resampling: Resampling | None = None,
+        begun: BegunGroups | None = None,
     ) -> None:
         self.plan = plan
         self.samplers = samplers
@@ -77,6 +80,7 @@ class Controller:
         self.order = order
         self.todo = todo
         self.resampling = resampling
+        self.begun = BegunGroups() if begun is None else begun
         self.step = position.step
         self.version = position.weight_version
         self.activity = Activity()
@@ -101,12 +105,15 @@ class Controller:
     async def run(self) -> None:
         """Train until the plan ends; raises WorkFailed naming what failed or was late."""
         self._idle.take()  # what came before the loop is not its idleness
+        await self.begun.settle(self.store, self.credits, self.version)
         try:
             while not (self._stopping or self.finished):
                 self._start_groups()
                 await self._train_one_batch()
             if self.step > self._saved_step:
                 await self._checkpoint()
+            else:
+                await self._save_in_flight()
         finally:
             await self._cancel_rollouts()
 
@@ -230,16 +237,17 @@ class Controller:
     def _start_groups(self) -> None:
         """Start a group for each free credit."""
         for _ in range(self.credits.free):
-            number = next(self.todo)
+            number = self.begun.next_number(self.todo)
             name = group_id(number)
-            self.credits.start(name, self.version)
-            rollout = asyncio.create_task(self._roll_out(number, name), name=name)
+            begun = self.begun.take(name, self.version)
+            self.credits.start(name, oldest_version(begun, self.version))
+            rollout = asyncio.create_task(self._roll_out(number, name, begun), name=name)
             rollout.add_done_callback(self._on_rollout_end)
             self._rollouts[name] = rollout
         self._idle.set(idle=not self._rollouts)
 
-    async def _roll_out(self, number: int, name: str) -> None:
-        episodes = self.samplers.roll_out(self.order.task(number), name)
+    async def _roll_out(self, number: int, name: str, begun: PartialGroup | None) -> None:
+        episodes = self.samplers.roll_out(self.order.task(number), name, begun)
         await in_time(episodes, self.plan.deadlines.group, f"group {name}")
 
     def _on_rollout_end(self, rollout: asyncio.Task[None]) -> None:
@@ -287,8 +295,16 @@ class Controller:
         deadline = self.plan.deadlines.checkpoint
         await in_time(saving, deadline, f"checkpoint of step {self.step}")
         self._saved_step = self.step
+        await self._save_in_flight()
         await self.store.forget_before(self.checkpoints.oldest_cursor())
         self.observer.on_checkpoint(self.step, time.monotonic() - began)
+
+    async def _save_in_flight(self) -> None:
+        """Save the turns so far of all groups in flight: a resumed run goes on with them."""
+        deadline = self.plan.deadlines.checkpoint
+        sampled = await in_time(self.samplers.in_flight(), deadline, "turns of groups in flight")
+        mine = [group for group in sampled if group.group_id in self.credits.in_flight]
+        await self.store.save_in_flight([*mine, *self.begun.waiting])
 
     async def _cancel_rollouts(self) -> None:
         for rollout in self._rollouts.values():

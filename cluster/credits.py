@@ -8,6 +8,7 @@ by version v + k. By counting, what is outstanding then always fits: no token ol
 `max_staleness` versions is trained on, and no group, however long, is dropped.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -79,6 +80,14 @@ class Credits:
             self._due_by(version + later) <= later * self.groups_per_step
             for later in range(self.max_staleness + 1)
         )
+
+    def all_in_time(self, versions: Sequence[int], version: int) -> bool:
+        """Whether groups with these oldest versions can all be trained on from `version` on."""
+        return all(
+            sum(oldest <= self.min_version(version + later) for oldest in versions)
+            <= (later + 1) * self.groups_per_step
+            for later in range(self.max_staleness + 1)
+        ) and all(oldest >= self.min_version(version) for oldest in versions)
 
     def _due_by(self, version: int) -> int:
         """Groups in flight that have to be trained at `version` or before."""

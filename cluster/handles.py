@@ -16,6 +16,7 @@ from redline.actors.errors import StartError
 from redline.cluster.deadlines import in_time
 from redline.cluster.errors import UserError, WorkFailed, one_line
 from redline.replay.cursor import Cursor
+from redline.replay.records import DropReason, PartialGroup, TrajectoryGroup
 from redline.replay.store_records import Lease, StoreStats
 from redline.sandbox.records import (
     ExecutionRequest,
@@ -157,6 +158,22 @@ class RayStore:
     async def group_ids(self) -> frozenset[str]:
         """Ids of all stored groups."""
         return await self._answer(self.handle.group_ids.remote())
+
+    async def save_in_flight(self, groups: Sequence[PartialGroup]) -> None:
+        """Keep the turns so far of groups that are being sampled."""
+        await self._answer(self.handle.save_in_flight.remote(groups))
+
+    async def in_flight(self) -> tuple[PartialGroup, ...]:
+        """What was saved last, without the groups that were stored since."""
+        return await self._answer(self.handle.in_flight.remote())
+
+    async def waiting_versions(self) -> tuple[int, ...]:
+        """Oldest weight version of every stored group that no step was trained on."""
+        return await self._answer(self.handle.waiting_versions.remote())
+
+    async def discard(self, group: TrajectoryGroup, reason: DropReason) -> bool:
+        """Store a group that nobody will train on, and count it."""
+        return await self._answer(self.handle.discard.remote(group, reason))
 
     async def forget_before(self, oldest: Cursor | None) -> None:
         """Delete trained groups beyond those that are kept to be looked at."""

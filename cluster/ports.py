@@ -11,7 +11,13 @@ from redline.cluster.published import PublishedWeights
 from redline.cluster.records import StepReport
 from redline.dsl.tasks import RepairTask
 from redline.replay.cursor import Cursor
-from redline.replay.records import StepResult, TrajectoryGroup, WeightReceipt
+from redline.replay.records import (
+    DropReason,
+    PartialGroup,
+    StepResult,
+    TrajectoryGroup,
+    WeightReceipt,
+)
 
 
 class Lease(Protocol):
@@ -29,8 +35,16 @@ class Lease(Protocol):
 class Samplers(Protocol):
     """All rollout workers together."""
 
-    async def roll_out(self, task: RepairTask, group_id: str) -> None:
-        """Run a group's episodes and store the group; raises WorkFailed when nobody can."""
+    async def roll_out(
+        self, task: RepairTask, group_id: str, begun: PartialGroup | None = None
+    ) -> None:
+        """Run a group's episodes and store the group; raises WorkFailed when nobody can.
+
+        Episodes of `begun` go on from where they are.
+        """
+
+    async def in_flight(self) -> list[PartialGroup]:
+        """Every group that is being sampled, as far as it is."""
 
     async def push(self, published: PublishedWeights) -> list[WeightReceipt]:
         """Let every worker pull weights; each receipt proves that one serves them."""
@@ -58,6 +72,15 @@ class Store(Protocol):
 
     async def cursor(self) -> Cursor:
         """The position that a checkpoint names and a resumed run rewinds to."""
+
+    async def save_in_flight(self, groups: Sequence[PartialGroup]) -> None:
+        """Keep the turns so far of groups that are being sampled, instead of the last save."""
+
+    async def waiting_versions(self) -> Sequence[int]:
+        """Oldest weight version of every stored group that no step was trained on."""
+
+    async def discard(self, group: TrajectoryGroup, reason: DropReason) -> bool:
+        """Store a group that nobody will train on, and count it."""
 
     async def forget_before(self, oldest: Cursor | None) -> None:
         """Delete old groups that no checkpoint from `oldest` on can ask for again."""

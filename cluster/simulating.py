@@ -15,7 +15,7 @@ from redline.cluster.workers.samplers import ElasticSamplers
 from redline.cluster.workers.supervisor import Supervisor
 from redline.dsl.tasks import RepairTask
 from redline.replay.errors import ReplayError
-from redline.replay.records import TrajectoryGroup, WeightReceipt
+from redline.replay.records import PartialGroup, TrajectoryGroup, WeightReceipt
 
 _log = logging.getLogger(__name__)
 Append = Callable[[TrajectoryGroup], Awaitable[object]]
@@ -54,9 +54,15 @@ class SimulatedWorker:
     async def end(self, seconds: float) -> None:
         """It has nothing to end."""
 
-    async def roll_out(self, task: RepairTask, group_id: str) -> None:
+    async def roll_out(
+        self, task: RepairTask, group_id: str, begun: PartialGroup | None = None
+    ) -> None:
         """Play a group and store it."""
-        await self._append(await self._sampler.sample_group(task, group_id=group_id))
+        await self._append(await self._sampler.sample_group(task, group_id=group_id, begun=begun))
+
+    async def in_flight(self) -> tuple[PartialGroup, ...]:
+        """Every group that is being played."""
+        return await self._sampler.in_flight()
 
     async def sample_group(
         self, task: RepairTask, *, group_id: str, **settings: object

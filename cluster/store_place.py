@@ -4,9 +4,11 @@ from pathlib import Path
 
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, one_line
+from redline.cluster.load import load_config
 from redline.replay.errors import ReplayError
-from redline.replay.identity import find_store_id
+from redline.replay.identity import SEGMENTS, find_store_id
 from redline.replay.places import join_place, place_of, prove_writable
+from redline.replay.segment import list_segments
 
 
 def store_location(config: RunConfig) -> str:
@@ -16,6 +18,16 @@ def store_location(config: RunConfig) -> str:
     if "://" not in config.replay.root:
         return str((Path(config.replay.root) / config.name).resolve())
     return join_place(config.replay.root, config.name)
+
+
+def store_of(path: str) -> str:
+    """The store of a run whose folder is given; any other path or URL is a store itself."""
+    if "://" in path:
+        return path
+    inside, settings = Path(path) / "replay", Path(path) / "config.yaml"
+    if inside.is_dir() or not settings.is_file():
+        return str(inside) if inside.is_dir() else path
+    return store_location(load_config(str(settings)))
 
 
 def check_store(config: RunConfig, *, resume: bool) -> None:
@@ -29,9 +41,10 @@ def check_store(config: RunConfig, *, resume: bool) -> None:
         if config.replay.root is not None:
             prove_writable(place)
         known = find_store_id(place)
+        used = known is not None and bool(list_segments(place / SEGMENTS))
     except (ReplayError, OSError) as error:
         raise UserError(one_line(error)) from error
-    if known is not None and not resume and config.replay.root is not None:
+    if used and not resume and config.replay.root is not None:
         raise UserError(
             f"{place} holds the store of another run: choose another name with name=NAME, or "
             "another place with replay.root"

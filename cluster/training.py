@@ -8,6 +8,7 @@ from typing import Any
 
 from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import RunConfig
+from redline.cluster.continuing import BegunGroups
 from redline.cluster.control import ControlServer
 from redline.cluster.controller import Controller, Plan
 from redline.cluster.credits import Credits
@@ -237,6 +238,9 @@ class TrainingRun:
     ) -> Controller:
         stored = await fleet.store.group_ids()
         stats = await fleet.store.stats()
+        begun = BegunGroups(await fleet.store.in_flight(), too_old=self.config.rollout.too_old)
+        if begun:
+            self.progress.say(f"{len(begun)} groups that were in flight go on from their turns")
         order = TaskOrder(self.tasks.train, self.config.seed)
         return Controller(
             plan=Plan(
@@ -259,6 +263,7 @@ class TrainingRun:
             todo=order.numbers(stored),
             position=position,
             resampling=Resampling.of(self.config.learner.loss),
+            begun=begun,
         )
 
     async def _evaluate(

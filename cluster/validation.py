@@ -16,6 +16,7 @@ from redline.cluster.config import (
     TaskSettings,
     is_simulated,
 )
+from redline.cluster.continuing import TOO_OLD
 from redline.cluster.errors import UserError
 from redline.cluster.transports import check_transport
 from redline.dsl.registry import Registry
@@ -52,6 +53,7 @@ _CHOICES = {
     "sandbox.max_tier": TIERS,
     "prompt.chat": ("auto", "never"),
     "weights.transport": TRANSPORTS,
+    "rollout.too_old": TOO_OLD,
     "replay.sampling": tuple(str(policy) for policy in SamplingPolicy),
 }
 

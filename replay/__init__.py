@@ -8,6 +8,9 @@ cursor.py         the place of a run that checkpoints keep retention.py what may
 schema.py         the Arrow schema           encode.py, decode.py, checks.py  records <-> Arrow
 segment.py        sealed files               shelf.py      the segments of one store
 journal.py        append-only lines          files.py      atomic writes
+places.py         folders and URLs           object_path.py, object_journal.py  in a bucket
+stock.py          what an opened store holds
+in_flight.py      groups being sampled, saved for a resumed run
 identity.py       a store's id and lock      sequences.py  sets of numbers as ranges
 catalog.py        reading beside the writer  verify.py, export.py
 manifest.py       what a bad disk took       batches.py    what a rewind lends again

@@ -52,6 +52,11 @@ class BatchLog:
                 return batch
         return ()
 
+    @property
+    def rewound(self) -> bool:
+        """Whether there are batches to be lent again."""
+        return self._position < len(self._batches)
+
     def newest(self, count: int) -> list[Batch]:
         """The `count` newest batches that are committed, oldest first."""
         return self._batches[max(0, self._position - count) : self._position]

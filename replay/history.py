@@ -1,7 +1,7 @@
 """The durable side of the ledger: which events the journals keep and how they are replayed.
 
 `journal.log` has commits, drops and rewinds; `retired.log` the groups whose data was deleted,
-because their ids must still be refused. Opening a long journal shortens it to one rewind.
+because their ids must still be refused. A long journal is shortened to one rewind.
 """
 
 from collections import OrderedDict
@@ -73,6 +73,7 @@ class History:
         self._path = path / identity.JOURNAL
         self._journal = open_journal(self._path)
         self._retired = open_journal(path / identity.RETIRED)
+        self._length = len(self._journal.entries)
         self._committed_leases: OrderedDict[str, None] = OrderedDict()
 
     def retired_groups(self) -> Iterator[GroupEntry]:
@@ -87,8 +88,19 @@ class History:
                 self._remember(entry["lease"])
             elif entry["op"] == "rewind":
                 self._committed_leases.clear()
-        if len(self._journal.entries) > _SHORTEN_AT:
-            self._shorten(ledger)
+        self.shorten(ledger)
+
+    def shorten(self, ledger: Ledger) -> None:
+        """Let one line stand for a long journal that led to this ledger.
+
+        Not while batches are still to be lent again: the line could not tell them.
+        """
+        if self._length <= _SHORTEN_AT or ledger.batches.rewound:
+            return
+        fields = asdict(ledger.cursor(self._store_id))
+        batches = [SequenceSet.of(b).ranges() for b in ledger.batches.newest(_KEPT_BATCHES)]
+        self._journal.rewrite([{"op": "rewind", "cursor": fields, "batches": batches}])
+        self._length = 1
 
     def is_committed(self, lease_id: str) -> bool:
         """Whether this lease was committed lately."""
@@ -97,17 +109,17 @@ class History:
     def committed(self, lease_id: str, sequences: Sequence[int]) -> None:
         """Keep a commit."""
         ranges = SequenceSet.of(sorted(sequences)).ranges()
-        self._journal.append({"op": "commit", "lease": lease_id, "ranges": ranges})
+        self._append({"op": "commit", "lease": lease_id, "ranges": ranges})
         self._remember(lease_id)
 
     def dropped(self, sequences: Sequence[int], reason: DropReason) -> None:
         """Keep a drop."""
         ranges = SequenceSet.of(sorted(sequences)).ranges()
-        self._journal.append({"op": "drop", "reason": reason, "ranges": ranges})
+        self._append({"op": "drop", "reason": reason, "ranges": ranges})
 
     def rewound(self, cursor: Cursor) -> None:
         """Keep a rewind."""
-        self._journal.append({"op": "rewind", "cursor": asdict(cursor)})
+        self._append({"op": "rewind", "cursor": asdict(cursor)})
         self._committed_leases.clear()
 
     def retired(self, entries: Sequence[GroupEntry]) -> None:
@@ -120,13 +132,11 @@ class History:
         self._journal.close()
         self._retired.close()
 
+    def _append(self, entry: dict[str, Any]) -> None:
+        self._journal.append(entry)
+        self._length += 1
+
     def _remember(self, lease_id: str) -> None:
         self._committed_leases[lease_id] = None
         if len(self._committed_leases) > _REMEMBERED_LEASES:
             self._committed_leases.popitem(last=False)
-
-    def _shorten(self, ledger: Ledger) -> None:
-        fields = asdict(ledger.cursor(self._store_id))
-        batches = [SequenceSet.of(b).ranges() for b in ledger.batches.newest(_KEPT_BATCHES)]
-        line = {"op": "rewind", "cursor": fields, "batches": batches}
-        self._journal.rewrite([line])

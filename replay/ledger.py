@@ -87,6 +87,10 @@ class Ledger:
         """Number of groups that wait to be leased."""
         return len(self._queue)
 
+    def waiting_versions(self) -> tuple[int, ...]:
+        """Oldest weight version of every group that waits to be leased, in rising order."""
+        return tuple(sorted(version for version, _ in self._queue))
+
     @property
     def leased(self) -> int:
         """Number of groups that are leased."""

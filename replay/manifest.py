@@ -121,16 +121,18 @@ class Manifest:
             _log.warning("%s: %s; it is made again from the segments", self._file, error)
 
     def forget(self, retired: SequenceSet) -> None:
-        """Shorten a long file by the segments of retired groups."""
+        """Shorten a long file by the segments of retired groups, once they are a quarter of it."""
         if len(self.segments) < _SHORTEN_AT:
             return
-        self.segments = {
+        kept = {
             file: ids
             for file, ids in self.segments.items()
             if (name := SegmentName.parse(file)) is None or name.first not in retired
         }
-        lines = [{"file": file, "group_ids": ids} for file, ids in self.segments.items()]
-        self._journal.rewrite(lines)
+        if 4 * len(kept) > 3 * len(self.segments):
+            return
+        self.segments = kept
+        self._journal.rewrite([{"file": f, "group_ids": ids} for f, ids in kept.items()])
 
     @property
     def stop(self) -> int:

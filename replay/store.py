@@ -34,13 +34,15 @@ from redline.replay.decode import batches_to_groups
 from redline.replay.encode import group_to_batch
 from redline.replay.errors import StoreError
 from redline.replay.history import History
+from redline.replay.in_flight import load_in_flight, save_in_flight
 from redline.replay.ledger import Ledger
-from redline.replay.manifest import Manifest, find_lost
+from redline.replay.manifest import Manifest
 from redline.replay.places import StorePath, place_of
-from redline.replay.records import DropReason, TrajectoryGroup
+from redline.replay.records import DropReason, PartialGroup, TrajectoryGroup
 from redline.replay.sampling import Sampling
 from redline.replay.schema import check_schema
 from redline.replay.shelf import Shelf, group_entry
+from redline.replay.stock import take_stock
 from redline.replay.store_records import Lease, StoreStats
 
 _log = logging.getLogger(__name__)
@@ -95,42 +97,9 @@ class ReplayStore:
         self._session = secrets.token_hex(4)
         self._leases_made = 0
         self._attempted = 0
-        self._known: set[str] = set()
-        for entry in self._history.retired_groups():
-            self._known.add(entry.group_id)
-            self._ledger.retire(entry)
-        self._history.replay(self._ledger)
-        for path, entries in self._shelf.check():
-            if all(entry.sequence in self._ledger.retired for entry in entries):
-                self._shelf.remove(path)  # a crash came between retiring and deleting it
-                continue
-            self._manifest.add(path.name, [entry.group_id for entry in entries])
-            for entry in entries:
-                if entry.group_id in self._known:
-                    _log.error("%s: group %s is stored twice; skipped", path, entry.group_id)
-                    continue
-                self._known.add(entry.group_id)
-                self._ledger.add(entry)
-        self._take_stock_of_lost()
-        self._next_sequence = max(
-            [
-                *(name.stop for name in self._shelf.names()),
-                *(name.stop for name in self._shelf.corrupt_names()),
-                *(last + 1 for _, last in self._ledger.retired.ranges()),
-                self._manifest.stop,
-            ]
-        )
-
-    def _take_stock_of_lost(self) -> None:
-        """Say what damaged or missing segments held; of that, know the ids that are done."""
-        self._manifest.forget(self._ledger.retired)
-        sound = {path.name for path in self._shelf.paths()}
-        self._lost: dict[int, str] = {}
-        found = find_lost(self.path, self._manifest.segments, self._ledger.retired, sound=sound)
-        for segment in found:
-            _log.error("%s", segment)
-            self._lost |= {n: name for n, name in segment.numbered() if name not in self._known}
-        self._known |= {name for n, name in self._lost.items() if self._ledger.is_done(n)}
+        stock = take_stock(self.path, self._history, self._manifest, self._shelf, self._ledger)
+        self._known, self._lost = stock.known, stock.lost
+        self._next_sequence = stock.next_sequence
 
     def append(self, group: TrajectoryGroup) -> bool:
         """Store a group unless its id is there already; says whether it was new.
@@ -314,7 +283,38 @@ class ReplayStore:
             for entry in entries:
                 self._ledger.retire(entry)
             self._shelf.remove(path)
+        self._manifest.forget(self._ledger.retired)
+        self._history.shorten(self._ledger)
         return freed - self._shelf.nbytes
+
+    def save_in_flight(self, groups: Sequence[PartialGroup]) -> None:
+        """Keep the turns so far of groups that are being sampled, durably, instead of the last.
+
+        What was appended before becomes durable too: it is in flight no more.
+        """
+        self.seal()
+        self._lock.check()
+        save_in_flight(self.path, groups)
+
+    def in_flight(self) -> tuple[PartialGroup, ...]:
+        """What was saved last, without the groups that were stored since."""
+        saved = load_in_flight(self.path)
+        return tuple(group for group in saved if group.group_id not in self._known)
+
+    def waiting_versions(self) -> tuple[int, ...]:
+        """Oldest weight version of every group that waits to be lent, which seals them."""
+        self.seal()
+        return self._ledger.waiting_versions()
+
+    def discard(self, group: TrajectoryGroup, reason: DropReason) -> bool:
+        """Store a group that nobody will train on, and count it; says whether it was new."""
+        new = self.append(group)
+        if new:
+            self.seal()
+            dropped = (self._next_sequence - 1,)
+            self._history.dropped(dropped, reason)
+            self._ledger.drop(dropped, reason)
+        return new
 
     def group_ids(self) -> frozenset[str]:
         """Ids of all groups that were ever appended, in whatever state they are."""

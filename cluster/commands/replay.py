@@ -27,7 +27,7 @@ def ls(store: Store, json: Json = False) -> None:
     from redline.replay.catalog import read_catalog
 
     with _told():
-        catalog = read_catalog(store_folder(store))
+        catalog = read_catalog(_store(store))
     if json:
         from redline.replay.to_json import catalog_to_json
 
@@ -50,7 +50,7 @@ def show(
     from redline.replay.catalog import find_group, find_trajectory
     from redline.replay.errors import StoreError
 
-    folder = store_folder(store)
+    folder = _store(store)
     with _told():
         try:
             found = find_trajectory(folder, name)
@@ -67,7 +67,7 @@ def verify(store: Store, json: Json = False) -> None:
     from redline.replay.verify import verify_store
 
     with _told():
-        report = verify_store(store_folder(store))
+        report = verify_store(_store(store))
     if json:
         from redline.replay.to_json import report_to_json
 
@@ -97,7 +97,7 @@ def export(
 
     refuse_existing(output)
     with _told():
-        rows = export_parquet(store_folder(store), output, _table(table))
+        rows = export_parquet(_store(store), output, _table(table))
     what = "trajectories" if table is None else f"rows of {table}"
     if json:
         emit_json({"trajectories" if table is None else "rows": rows, "output": str(output)})
@@ -118,7 +118,7 @@ def sql(
     from redline.replay.sql import ask
 
     with _told():
-        answer = ask(store_folder(store), query)
+        answer = ask(_store(store), query)
     if json:
         from redline.replay.to_json import answer_to_json
 
@@ -129,17 +129,10 @@ def sql(
     Console().print(render_answer(answer))
 
 
-def store_folder(path: str) -> str:
-    """The store itself, or the one of a run whose folder is given."""
-    from redline.cluster.load import load_config
-    from redline.cluster.store_place import store_location
+def _store(path: str) -> str:
+    from redline.cluster.store_place import store_of
 
-    if "://" in path:
-        return path
-    inside, settings = Path(path) / "replay", Path(path) / "config.yaml"
-    if inside.is_dir() or not settings.is_file():
-        return str(inside) if inside.is_dir() else path
-    return store_location(load_config(str(settings)))
+    return store_of(path)
 
 
 def _table(name: str | None) -> "TableName | None":

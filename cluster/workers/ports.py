@@ -3,14 +3,14 @@
 In a run Ray actors stand behind them (`ray_workers.py`), in tests plain objects.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from redline.actors.records import SandboxHealth
 from redline.actors.settings import AnswerSettings, SamplingSettings
 from redline.cluster.published import PublishedWeights
 from redline.dsl.tasks import RepairTask
-from redline.replay.records import TrajectoryGroup, WeightReceipt
+from redline.replay.records import PartialGroup, TrajectoryGroup, WeightReceipt
 
 
 class WorkerLost(Exception):
@@ -60,8 +60,14 @@ class SamplerWorker(Worker, Protocol):
     handle: Any
     """The actor behind it, or None."""
 
-    async def roll_out(self, task: RepairTask, group_id: str) -> None:
-        """Sample a group and store it; raises WorkerLost, ResultLost or WorkFailed."""
+    async def roll_out(self, task: RepairTask, group_id: str, begun: PartialGroup | None) -> None:
+        """Sample a group and store it; raises WorkerLost, ResultLost or WorkFailed.
+
+        Episodes of `begun` go on from where they are.
+        """
+
+    async def in_flight(self) -> Sequence[PartialGroup]:
+        """Every group that is being sampled, as far as it is; raises WorkFailed when lost."""
 
     async def sample_group(
         self,

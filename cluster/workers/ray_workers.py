@@ -1,7 +1,7 @@
 """Ray actors behind the protocols of supervision (`ports.py`)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -14,7 +14,7 @@ from redline.cluster.handles import answer, reason
 from redline.cluster.published import PublishedWeights
 from redline.cluster.workers.ports import ResultLost, WeightsUnproven, WorkerLost
 from redline.dsl.tasks import RepairTask
-from redline.replay.records import TrajectoryGroup, WeightReceipt
+from redline.replay.records import PartialGroup, TrajectoryGroup, WeightReceipt
 
 _HEALTH_SECONDS = 10.0
 
@@ -54,13 +54,17 @@ class RaySampler(RayWorker):
         super().__init__(name, handle)
         self._replay = replay
 
-    async def roll_out(self, task: RepairTask, group_id: str) -> None:
+    async def roll_out(self, task: RepairTask, group_id: str, begun: PartialGroup | None) -> None:
         """Sample a group and store it; raises WorkerLost, ResultLost or WorkFailed."""
-        group = self.handle.sample_group.remote(task, group_id=group_id)
+        group = self.handle.sample_group.remote(task, group_id=group_id, begun=begun)
         try:
             await self._replay.append.remote(group)
         except RayError as error:
             raise await self._blame(error, group_id) from error
+
+    async def in_flight(self) -> Sequence[PartialGroup]:
+        """Every group that is being sampled; raises WorkFailed when the sampler is lost."""
+        return await answer(self.name, self.handle.in_flight.remote())
 
     async def sample_group(
         self,

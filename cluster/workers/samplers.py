@@ -9,7 +9,8 @@ What always holds:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from redline.actors.settings import AnswerSettings, SamplingSettings
@@ -26,8 +27,9 @@ from redline.cluster.workers.ports import (
 )
 from redline.cluster.workers.supervisor import Supervisor
 from redline.dsl.tasks import RepairTask
-from redline.replay.records import TrajectoryGroup, WeightReceipt
+from redline.replay.records import PartialGroup, TrajectoryGroup, WeightReceipt
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 _EARLIER = 0.9
 """Share of the push's deadline after which a sampler is given up, before the push itself is."""
@@ -60,9 +62,17 @@ class ElasticSamplers:
         self._starts_proven = proven is not None
         self._published = News()
 
-    async def roll_out(self, task: RepairTask, group_id: str) -> None:
+    async def roll_out(
+        self, task: RepairTask, group_id: str, begun: PartialGroup | None = None
+    ) -> None:
         """Sample a group and store it; the trajectories never pass through the driver."""
-        await self._somewhere(group_id, lambda worker: worker.roll_out(task, group_id))
+        await self._somewhere(group_id, lambda worker: worker.roll_out(task, group_id, begun))
+
+    async def in_flight(self) -> list[PartialGroup]:
+        """Every group that is being sampled; of a sampler that is lost, none."""
+        members = self.fleet.at(Stage.SERVING, Stage.DRAINING)
+        told = await asyncio.gather(*(_groups_of(member) for member in members))
+        return [group for groups in told for group in groups]
 
     async def sample_group(
         self,
@@ -156,6 +166,14 @@ class ElasticSamplers:
             f"group {group_id} was lost {self._attempts} times (fleet.group_attempts): "
             f"{'; '.join(problems)}"
         )
+
+
+async def _groups_of(member: Member[SamplerWorker]) -> Sequence[PartialGroup]:
+    try:
+        return await member.worker.in_flight()
+    except WorkFailed as error:
+        _log.warning("%s; its groups are begun again after a resume", error)
+        return ()
 
 
 async def _unless_gone(member: Member[SamplerWorker], work: Awaitable[T]) -> T:

@@ -6,7 +6,8 @@ import time
 import pytest
 from redline_driving import SMALL, Driver, assert_gone_within, kill_drivers, make_model
 
-from redline.replay.catalog import GroupState, read_catalog
+from redline.replay.catalog import GroupState, read_catalog, read_groups
+from redline.replay.in_flight import load_in_flight
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -23,7 +24,7 @@ def train(folder, *more):
 
 def test_an_interrupted_and_a_killed_run_go_on_without_loss(tmp_path):
     make_model(tmp_path / "model")
-    interrupted = train(tmp_path, "model=./model", "steps=1000", *SMALL)
+    interrupted = train(tmp_path, "model=./model", "steps=1000", *SMALL, "rollout.max_turns=4")
     interrupted.wait_for_line("step    3/1000")
     pids = interrupted.descendants()
     began = time.monotonic()
@@ -34,6 +35,8 @@ def test_an_interrupted_and_a_killed_run_go_on_without_loss(tmp_path):
     saved = latest(tmp_path)
     gave_up = "the step takes too long to wait for" in interrupted.complaint()
     assert saved >= (2 if gave_up else 3)
+    begun = load_in_flight(tmp_path / "runs/hurt/replay")
+    assert begun or gave_up
 
     killed = train(tmp_path, "--resume")
     killed.wait_for_line(f"step {saved + 3:>4}/1000")
@@ -49,6 +52,7 @@ def test_an_interrupted_and_a_killed_run_go_on_without_loss(tmp_path):
     assert resumed.finish() == 0, resumed.complaint()
     assert resumed.result()["steps"] == steps
     check_store(tmp_path, steps)
+    check_went_on(tmp_path, begun)
 
 
 def latest(folder):
@@ -67,3 +71,16 @@ def check_store(folder, steps):
     committed = {int(g.group_id[1:]) for g in catalog.groups if g.state is GroupState.COMMITTED}
     # Every group that was begun early was trained, the ones in flight at the kill included.
     assert set(range(4 * steps - 8)) <= committed
+
+
+def check_went_on(folder, begun):
+    """Episodes that were cut have the turns that they had, token by token, and went on."""
+    stored = {group.group_id: group for group in read_groups(folder / "runs/hurt/replay")}
+    for group in begun:
+        whole = {t.sample_index: t for t in stored[group.group_id].trajectories}
+        for before in group.trajectories:
+            after = whole[before.sample_index]
+            for had, has in zip(before.turns, after.turns, strict=False):
+                assert had.action_token_ids.tolist() == has.action_token_ids.tolist()
+                assert had.weight_versions.tolist() == has.weight_versions.tolist()
+            assert len(after.turns) >= len(before.turns)

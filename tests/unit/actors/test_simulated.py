@@ -64,7 +64,7 @@ def test_tokens_carry_the_version_that_is_served_while_they_are_played():
         playing = sampler(speed=50.0)
         await playing.update_weights(update(1))
         work = asyncio.create_task(playing.sample_group(task(), group_id="g"))
-        while not any(e.trajectory.turns for g in playing.in_flight() for e in g.running):
+        while not any(e.trajectory.turns for g in await playing.in_flight() for e in g.running):
             await asyncio.sleep(0.001)
         await playing.update_weights(update(2))
         return await work
@@ -85,7 +85,7 @@ def test_a_group_that_was_begun_goes_on_where_it_was():
         first = sampler(speed=20.0)
         await first.update_weights(update(1))
         work = asyncio.create_task(first.sample_group(task(), group_id="g"))
-        while not (begun := first.in_flight()) or len(begun[0].running) < 4:
+        while not (begun := await first.in_flight()) or len(begun[0].running) < 4:
             await asyncio.sleep(0.001)
         work.cancel()
         second = sampler()

@@ -1,6 +1,7 @@
 """Plain objects behind the controller's protocols, with delays drawn from a seed."""
 
 import asyncio
+import dataclasses
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from redline.cluster.published import PublishedWeights
 from redline.cluster.records import StepReport
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import (
+    EpisodeSoFar,
+    PartialGroup,
     Probe,
     StepResult,
     Trajectory,
@@ -63,6 +66,16 @@ def make_group(group_id, task_id, versions):
     return TrajectoryGroup(group_id=group_id, task_id=task_id, trajectories=(trajectory,))
 
 
+def make_partial(group_id, task_id, versions):
+    """One episode that has a turn of each version and waits for an action."""
+    (trajectory,) = make_group(group_id, task_id, versions).trajectories
+    running = EpisodeSoFar(
+        trajectory=dataclasses.replace(trajectory, status=TrajectoryStatus.ABORTED),
+        next_state=np.full(3, 7, dtype=np.int32),
+    )
+    return PartialGroup(group_id=group_id, task_id=task_id, ended=(), running=(running,))
+
+
 def make_result(step, version, groups, staleness):
     return StepResult(
         step=step,
@@ -109,6 +122,15 @@ class FakeStore:
 
     async def cursor(self):
         return self.store.cursor()
+
+    async def save_in_flight(self, groups):
+        self.store.save_in_flight(groups)
+
+    async def waiting_versions(self):
+        return self.store.waiting_versions()
+
+    async def discard(self, group, reason):
+        return self.store.discard(group, reason)
 
     async def forget_before(self, oldest):
         self.store.compact(keep_committed=0, before=oldest)
@@ -168,22 +190,33 @@ class FakeSamplers:
     started: list[str] = field(default_factory=list)
     credit_limit: int | None = None
     fail_on: str | None = None
+    live: dict[str, tuple[str, list[int]]] = field(default_factory=dict)
+    went_on: dict[str, list[int]] = field(default_factory=dict)
+    """Versions of the turns that groups of an earlier attempt came with."""
 
-    async def roll_out(self, task, group_id):
+    async def roll_out(self, task, group_id, begun=None):
         rng = random.Random(f"{self.seed}/{group_id}")
         self.started.append(group_id)
+        versions = []
+        self.live[group_id] = (task.task_id, versions)
+        if begun is not None:
+            versions += [int(t.weight_versions[0]) for t in begun.running[0].trajectory.turns]
+            self.went_on[group_id] = list(versions)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            versions = []
-            for _ in range(rng.randint(1, 3)):
+            for _ in range(rng.randint(1, 3) - len(versions)):
                 versions.append(self.version)
                 await asyncio.sleep(rng.random() * self.slowest)
             if group_id == self.fail_on:
                 raise RuntimeError(f"{group_id} broke")
             assert self.store.append(make_group(group_id, task.task_id, versions))
         finally:
+            del self.live[group_id]
             self.running -= 1
+
+    async def in_flight(self):
+        return [make_partial(name, *live) for name, live in self.live.items() if live[1]]
 
     async def push(self, update):
         await asyncio.sleep(self.slowest / 4)

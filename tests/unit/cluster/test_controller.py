@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings
+from redline.cluster.continuing import BEGIN_AGAIN, DROP, BegunGroups
 from redline.cluster.controller import Controller, Plan
 from redline.cluster.credits import Credits
 from redline.cluster.errors import WorkFailed
 from redline.cluster.records import Position
 from redline.cluster.resampling import Resampling
-from redline.cluster.task_order import TaskOrder
+from redline.cluster.task_order import TaskOrder, group_id
 from redline.replay.cursor import Cursor
+from redline.replay.records import DropReason
 from redline.replay.sampling import Sampling
 from redline.replay.settings import SamplingPolicy
 from redline.replay.store import ReplayStore
@@ -45,6 +47,7 @@ class Run:
         slow=0.01,
         policy=SamplingPolicy.FIFO,
         resampled=None,
+        too_old=BEGIN_AGAIN,
     ):
         self.folder = Path(folder)
         self.store = ReplayStore(
@@ -78,6 +81,7 @@ class Run:
             position=position,
             resampling=resampled
             and Resampling(limit=resampled, without_signal=lambda g: sum(map(is_dull, g))),
+            begun=BegunGroups(self.store.in_flight(), too_old=too_old),
         )
 
     def _restore(self):
@@ -283,6 +287,83 @@ def test_stop_saves_a_checkpoint_of_the_step_it_reached(tmp_path):
     _, position = run.checkpoints.latest()
     assert position.step == run.learner.steps >= 3
     assert position.weight_version == run.learner.version
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 1000),
+    staleness=st.integers(0, 3),
+    stop=st.floats(0.0, 0.1),
+    kill=st.booleans(),
+)
+def test_groups_in_flight_go_on_from_their_turns(tmp_path_factory, seed, staleness, stop, kill):
+    folder = tmp_path_factory.mktemp("run")
+    options = {"seed": seed, "staleness": staleness, "steps": 8, "every": 3}
+    first = Run(folder, **options)
+    asyncio.run(_stopped(first, stop, kill))
+    first.kill() if kill else first.store.close()
+    second = Run(folder, **options)
+    begun = {g.group_id: g.versions for g in second.controller.begun.waiting}
+    asyncio.run(second.go())
+    assert second.learner.steps == 8
+    assert second.store.stats().dropped_groups == 0
+    assert set(second.samplers.went_on) == set(begun), "each went on, none twice, none other"
+    kept = first.learner.trained[: 2 * (8 - len(second.learner.trained) // 2)]
+    trained = kept + second.learner.trained
+    assert len(trained) == len(set(trained)) == 16
+
+
+async def _stopped(run, seconds, kill):
+    if kill:
+        await run.go(kill_after=seconds)
+        return
+    work = asyncio.create_task(run.go())
+    await asyncio.sleep(seconds)
+    run.controller.stop()
+    await work
+    unfinished = {name for name, *_ in map(_named, run.store.in_flight())}
+    assert unfinished <= set(run.credits.in_flight)
+
+
+def _named(group):
+    return group.group_id, group.versions
+
+
+@pytest.mark.parametrize("too_old", [BEGIN_AGAIN, DROP])
+def test_a_begun_group_that_is_too_old_begins_again_or_is_dropped_and_counted(tmp_path, too_old):
+    first = Run(tmp_path, staleness=1, steps=4, every=1)
+    asyncio.run(first.go())
+    assert first.learner.version == 4
+    first.samplers.version = 4
+    first.store.seal()
+    while first.store.stats().available:  # all that the end of the run left behind
+        lease = first.store.lease(1)
+        first.store.commit(lease.lease_id)
+    _, position = first.checkpoints.latest()
+    position = dataclasses.replace(position, store_cursor=first.store.cursor())
+    asyncio.run(first.checkpoints.save(first.learner, position))
+    missing = TaskOrder(fakes.make_tasks(1), 0).numbers(first.store.group_ids())
+    old, good, strange, young = (group_id(next(missing)) for _ in range(4))
+    first.store.save_in_flight(
+        [
+            fakes.make_partial(old, "t0", [1, 4]),
+            fakes.make_partial(good, "t0", [3, 4]),
+            fakes.make_partial(strange, "t0", [4, 9]),  # of weights that were never reached
+            fakes.make_partial(young, "t0", [4]),
+        ]
+    )
+    first.store.close()
+    second = Run(tmp_path, staleness=1, steps=8, every=4, too_old=too_old)
+    asyncio.run(second.go())
+    assert second.samplers.went_on == {good: [3, 4], young: [4]}
+    stats = second.store.stats()
+    if too_old == DROP:
+        assert {old, strange}.isdisjoint(second.samplers.started)
+        assert [(d.reason, d.trajectories) for d in stats.dropped] == [(DropReason.STALE, 2)]
+    else:
+        assert {old, strange} <= set(second.samplers.started)
+        assert stats.dropped_groups == 0
+    assert second.learner.steps == 8
 
 
 def test_without_progress_no_checkpoint_is_written(tmp_path):

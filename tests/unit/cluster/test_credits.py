@@ -22,3 +22,12 @@ def test_a_batch_waits_while_more_is_in_flight_than_later_batches_can_take_in_ti
 def test_a_batch_needs_its_number_of_groups():
     assert not credits(2, 1).batch_ready(0)
     assert credits(0, 2).batch_ready(0)
+
+
+def test_what_can_be_trained_in_time():
+    credits = Credits(max_staleness=1, groups_per_step=2)
+    assert credits.all_in_time([3, 3, 4, 4], 4)
+    assert not credits.all_in_time([3, 3, 3], 4), "one step takes only two of them"
+    assert not credits.all_in_time([4] * 5, 4)
+    assert not credits.all_in_time([2], 4)
+    assert credits.all_in_time([], 0)

@@ -5,10 +5,18 @@ import asyncio
 import cluster_fakes as fakes
 import pytest
 
+from redline.cluster.checkpoints import Checkpoints
+from redline.cluster.config import DeadlineSettings
+from redline.cluster.continuing import BegunGroups
+from redline.cluster.controller import Controller, Plan
+from redline.cluster.credits import Credits
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config
+from redline.cluster.records import Position
 from redline.cluster.resources import needs_of
 from redline.cluster.simulating import read_recording, start_simulated
+from redline.cluster.task_order import TaskOrder
+from redline.replay.store import ReplayStore
 
 SIMULATED = ["rollout.simulation.source=builtin", "eval.tasks=0", "rollout.samplers=3"]
 
@@ -54,3 +62,63 @@ def test_a_recording_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"rollout.simulation.source: .*/no: not a replay store"):
         read_recording(config)
     assert read_recording(load_config("demo")) is None
+
+
+def drive(folder, config, steps):
+    """One attempt at a run; the groups it was begun with, those it trained, and all it stored."""
+    learner = fakes.FakeLearner(max_staleness=config.max_staleness)
+    with ReplayStore(folder / "replay", groups_per_segment=2) as store:
+        stored = {}
+
+        async def append(group):
+            stored[group.group_id] = group
+            store.append(group)
+
+        checkpoints = Checkpoints(folder / "checkpoints", keep=2)
+        found = checkpoints.latest()
+        if found:
+            learner.load(found[0])
+        order = TaskOrder(fakes.make_tasks(5), 0)
+        begun = store.in_flight()
+        controller = Controller(
+            plan=Plan(steps=steps, checkpoint_every=2, deadlines=DeadlineSettings(batch=60.0)),
+            samplers=None,
+            store=fakes.FakeStore(store),
+            learner=learner,
+            observer=fakes.FakeObserver(),
+            checkpoints=checkpoints,
+            credits=Credits(
+                max_staleness=config.max_staleness,
+                groups_per_step=2,
+                stored=store.stats().available,
+            ),
+            order=order,
+            todo=order.numbers(store.group_ids()),
+            position=found[1] if found else Position(),
+            begun=BegunGroups(begun),
+        )
+
+        async def go():
+            controller.samplers = await start_simulated(config, append)
+            await controller.publish()
+            await controller.run()
+            await controller.samplers.fleet.close()
+
+        asyncio.run(go())
+        assert store.stats().dropped_groups == 0
+        return begun, learner.trained, stored
+
+
+def test_recorded_groups_go_on_in_a_second_attempt(tmp_path):
+    config = load_config("demo", [*SIMULATED, "rollout.simulation.speed=30", "max_staleness=2"])
+    _, first, _ = drive(tmp_path, config, 3)
+    begun, second, stored = drive(tmp_path, config, 9)
+    assert len({*first, *second}) == len(first) + len(second) == 18
+    whole = [group for group in begun if group.group_id in stored]
+    assert whole
+    for group in whole:
+        for before in group.trajectories:
+            after = stored[group.group_id].trajectories[before.sample_index]
+            for had, has in zip(before.turns, after.turns, strict=False):
+                assert had.action_token_ids.tolist() == has.action_token_ids.tolist()
+                assert had.weight_versions.tolist() == has.weight_versions.tolist()

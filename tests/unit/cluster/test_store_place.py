@@ -3,12 +3,12 @@
 import uuid
 from pathlib import Path
 
+import cluster_fakes as fakes
 import pytest
 
-from redline.cluster.commands.replay import store_folder
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config, to_yaml
-from redline.cluster.store_place import check_store, store_location
+from redline.cluster.store_place import check_store, store_location, store_of
 from redline.replay.store import ReplayStore
 
 
@@ -31,11 +31,11 @@ def test_a_runs_folder_leads_to_its_store(tmp_path):
     run = tmp_path / "runs" / "mine"
     run.mkdir(parents=True)
     (run / "config.yaml").write_text(to_yaml(config))
-    assert store_folder(str(run)) == "s3://bucket/all/mine"
+    assert store_of(str(run)) == "s3://bucket/all/mine"
     (run / "replay").mkdir()
-    assert store_folder(str(run)) == str(run / "replay")
-    assert store_folder("s3://bucket/all/mine") == "s3://bucket/all/mine"
-    assert store_folder(str(tmp_path)) == str(tmp_path)
+    assert store_of(str(run)) == str(run / "replay")
+    assert store_of("s3://bucket/all/mine") == "s3://bucket/all/mine"
+    assert store_of(str(tmp_path)) == str(tmp_path)
 
 
 def test_a_place_where_nobody_may_write_is_refused(tmp_path):
@@ -63,6 +63,9 @@ def test_a_new_run_does_not_take_up_the_store_of_another(tmp_path):
     config = configured(tmp_path, f"replay.root=memory://stores-{uuid.uuid4().hex}")
     check_store(config, resume=False)
     ReplayStore(store_location(config)).close()
+    check_store(config, resume=False)  # a start that was refused left it, without a group
+    with ReplayStore(store_location(config)) as store:
+        store.append(fakes.make_group("g0", "t0", [0]))
     with pytest.raises(UserError, match="holds the store of another run"):
         check_store(config, resume=False)
     check_store(config, resume=True)

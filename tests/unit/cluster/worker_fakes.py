@@ -67,7 +67,10 @@ class FakeWorker:
             worker=self.name, version=published.version, max_abs_dlogp=0, pause_ms=1, total_ms=1
         )
 
-    async def roll_out(self, task, group_id):
+    async def in_flight(self):
+        return ()
+
+    async def roll_out(self, task, group_id, begun):
         assert self.version is not None or self.world.starts_proven, "unproven, and given work"
         assert self.version == self.world.version or self.world.pushing, "served old weights"
         self.groups[group_id] = self.version

@@ -352,3 +352,36 @@ def test_the_room_imports_no_engine():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_long_journal_and_manifest_are_shortened_while_the_store_is_open(store, monkeypatch):
+    monkeypatch.setattr("redline.replay.history._SHORTEN_AT", 3)
+    monkeypatch.setattr("redline.replay.manifest._SHORTEN_AT", 3)
+    fill(store, 12)
+    start = store.cursor()
+    for _ in range(5):
+        store.commit(store.lease(2).lease_id)
+    store.compact(keep_committed=2)
+    assert len((store.path / "journal.log").read_bytes().splitlines()) == 1
+    assert len((store.path / "manifest.log").read_bytes().splitlines()) < 6
+    store.commit(store.lease(2).lease_id)
+    again = reopen(store)
+    assert again.stats().committed == 12
+    assert again.stats().lost == ()
+    again.close()
+    assert start.store_id == again.store_id
+
+
+def test_batches_that_are_to_be_lent_again_outlive_a_shortened_journal(store, monkeypatch):
+    fill(store, 8)
+    start = store.cursor()
+    trained = []
+    for _ in range(3):
+        lease = store.lease(2)
+        trained.append(ids(lease))
+        store.commit(lease.lease_id)
+    store.rewind(start)
+    monkeypatch.setattr("redline.replay.history._SHORTEN_AT", 2)
+    store.compact(keep_committed=100)
+    with reopen(store) as again:
+        assert [ids(again.lease(2)) for _ in range(3)] == trained
