@@ -6,26 +6,34 @@ from redline.replay.records import Trajectory, TrajectoryGroup, TrajectoryStatus
 
 CONTEXT = np.arange(10, 18, dtype=np.int32)
 """Tokens of every state."""
-_LOGPROB = -5.5
 
 
-def make_group(number, *, good=None, length=6, status=None, reward_each_turn=True):
-    """Four trajectories of one or two turns with `length` action tokens each.
+def make_group(
+    number,
+    *,
+    good=None,
+    turns=(1, 2, 1, 2),
+    length=6,
+    lowest=3,
+    logprob=-5.5,
+    status=None,
+    reward_each_turn=True,
+):
+    """A trajectory for each number of `turns`; actions are `length` tokens from `lowest` on.
 
     The first two are rewarded, on every turn or on the last; their actions begin with the token
     `good`. They are solved, unless all trajectories have another `status`.
     """
     rng = np.random.default_rng(number)
     trajectories = []
-    for index in range(4):
-        last = index % 2
+    for index, count in enumerate(turns):
         rewarded = index < 2
-        turns = []
-        for turn in range(1 + last):
-            action = rng.integers(3, 250, length).astype(np.int32)
+        taken = []
+        for turn in range(1, count + 1):
+            action = rng.integers(lowest, 250, length).astype(np.int32)
             action[0] = good if rewarded and good is not None else action[0]
-            reward = float(rewarded and (reward_each_turn or turn == last))
-            turns.append(_make_turn(action, reward))
+            reward = float(rewarded and (reward_each_turn or turn == count))
+            taken.append(_make_turn(action, logprob, reward))
         ended = TrajectoryStatus.SOLVED if rewarded else TrajectoryStatus.EXITED
         trajectories.append(
             Trajectory(
@@ -34,7 +42,7 @@ def make_group(number, *, good=None, length=6, status=None, reward_each_turn=Tru
                 sample_index=index,
                 task_id="t",
                 initial_program="",
-                turns=tuple(turns),
+                turns=tuple(taken),
                 status=status or ended,
                 solved=rewarded,
                 worker="w",
@@ -44,11 +52,11 @@ def make_group(number, *, good=None, length=6, status=None, reward_each_turn=Tru
     return TrajectoryGroup(group_id=str(number), task_id="t", trajectories=tuple(trajectories))
 
 
-def _make_turn(action, reward):
+def _make_turn(action, logprob, reward):
     return Turn(
         state_token_ids=CONTEXT,
         action_token_ids=action,
-        rollout_logprobs=np.full(len(action), _LOGPROB, np.float32),
+        rollout_logprobs=np.full(len(action), logprob, np.float32),
         weight_versions=np.zeros(len(action), np.int32),
         action_text="",
         command=None,

@@ -15,10 +15,12 @@ from redline.learner.settings import (
     OptimizerSettings,
     TinyModelSettings,
 )
-from redline.replay.records import Trajectory, TrajectoryGroup, TrajectoryStatus, Turn
+from redline.replay.records import TrajectoryStatus
+
+from . import groups
+from .groups import CONTEXT
 
 TINY = TinyModelSettings(vocab_size=330, hidden_size=32, intermediate_size=64, layers=2, heads=1)
-CONTEXT = np.arange(10, 18, dtype=np.int32)
 GOOD = 77
 GAE = LossSettings(estimator="gae")
 HEAD = CriticSettings(kind="head", learning_rate=1e-2)
@@ -40,47 +42,17 @@ def started(policy, **changes):
     return learner
 
 
-def make_turn(rng, *, good, last):
-    action = rng.integers(100, 250, 4).astype(np.int32)
-    action[0] = GOOD if good else action[0]
-    return Turn(
-        state_token_ids=CONTEXT,
-        action_token_ids=action,
-        rollout_logprobs=np.full(4, -5.8, np.float32),
-        weight_versions=np.zeros(4, np.int32),
-        action_text="",
-        command=None,
-        error=None,
-        program="",
-        feedback="",
-        verdict=None,
-        reward=float(good and last),
-    )
-
-
 def make_group(number, status=TrajectoryStatus.EXITED):
-    """Four trajectories of one or two turns; the first two do what is good and are rewarded."""
-    rng = np.random.default_rng(number)
-    trajectories = []
-    for index in range(4):
-        turns = [
-            make_turn(rng, good=index < 2, last=turn == index % 2) for turn in range(1 + index % 2)
-        ]
-        trajectories.append(
-            Trajectory(
-                trajectory_id=f"{number}/{index}",
-                group_id=str(number),
-                sample_index=index,
-                task_id="t",
-                initial_program="",
-                turns=tuple(turns),
-                status=status,
-                solved=index < 2,
-                worker="w",
-                seconds=0.0,
-            )
-        )
-    return TrajectoryGroup(group_id=str(number), task_id="t", trajectories=tuple(trajectories))
+    """Actions begin with the good token where they are rewarded, at the end."""
+    return groups.make_group(
+        number,
+        good=GOOD,
+        length=4,
+        lowest=100,
+        logprob=-5.8,
+        status=status,
+        reward_each_turn=False,
+    )
 
 
 def payload(learner):

@@ -16,7 +16,8 @@ from redline.learner.settings import (
     SftSettings,
     TinyModelSettings,
 )
-from redline.replay.records import Trajectory, TrajectoryGroup, TrajectoryStatus, Turn
+
+from .groups import make_group
 
 STATE = "1|x = {0}\n***\n### "
 ACTION = "REPL 1 >>>x = {0}\n"
@@ -45,47 +46,6 @@ def settings(**changes):
         ),
         **changes,
     )
-
-
-def make_group(number, *, good, length=6):
-    """Four trajectories; those that sample the token `good` are rewarded."""
-    rng = np.random.default_rng(number)
-    trajectories = []
-    for index in range(4):
-        turns = []
-        for _ in range(1 + index % 2):
-            action = rng.integers(3, 250, length).astype(np.int32)
-            action[0] = good if index < 2 else action[0]
-            turns.append(
-                Turn(
-                    state_token_ids=np.arange(10, 18, dtype=np.int32),
-                    action_token_ids=action,
-                    rollout_logprobs=np.full(length, -5.5, np.float32),
-                    weight_versions=np.zeros(length, np.int32),
-                    action_text="",
-                    command=None,
-                    error=None,
-                    program="",
-                    feedback="",
-                    verdict=None,
-                    reward=float(index < 2),
-                )
-            )
-        trajectories.append(
-            Trajectory(
-                trajectory_id=f"{number}/{index}",
-                group_id=str(number),
-                sample_index=index,
-                task_id="t",
-                initial_program="",
-                turns=tuple(turns),
-                status=TrajectoryStatus.SOLVED if index < 2 else TrajectoryStatus.EXITED,
-                solved=index < 2,
-                worker="w",
-                seconds=0.0,
-            )
-        )
-    return TrajectoryGroup(group_id=str(number), task_id="t", trajectories=tuple(trajectories))
 
 
 def started(policy, **changes):

@@ -14,7 +14,8 @@ from redline.learner.settings import (
     OptimizerSettings,
     TinyModelSettings,
 )
-from redline.replay.records import Trajectory, TrajectoryGroup, TrajectoryStatus, Turn
+
+from . import groups
 
 TINY = TinyModelSettings(vocab_size=330, hidden_size=32, intermediate_size=64, layers=2, heads=2)
 LORA = LoraSettings(rank=4, alpha=8.0)
@@ -41,38 +42,8 @@ def started(policy, **changes):
 
 
 def make_group(number):
-    """Four trajectories of one turn; the first two are rewarded."""
-    rng = np.random.default_rng(number)
-    trajectories = tuple(
-        Trajectory(
-            trajectory_id=f"{number}/{index}",
-            group_id=str(number),
-            sample_index=index,
-            task_id="t",
-            initial_program="",
-            turns=(
-                Turn(
-                    state_token_ids=np.arange(10, 18, dtype=np.int32),
-                    action_token_ids=rng.integers(3, 250, 6).astype(np.int32),
-                    rollout_logprobs=np.full(6, -5.5, np.float32),
-                    weight_versions=np.zeros(6, np.int32),
-                    action_text="",
-                    command=None,
-                    error=None,
-                    program="",
-                    feedback="",
-                    verdict=None,
-                    reward=float(index < 2),
-                ),
-            ),
-            status=TrajectoryStatus.EXITED,
-            solved=False,
-            worker="w",
-            seconds=0.0,
-        )
-        for index in range(4)
-    )
-    return TrajectoryGroup(group_id=str(number), task_id="t", trajectories=trajectories)
+    """Trajectories of one turn."""
+    return groups.make_group(number, turns=(1, 1, 1, 1))
 
 
 def probe_of(model, token_ids):

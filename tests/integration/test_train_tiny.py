@@ -1,4 +1,7 @@
-"""A whole run on real Ray, vLLM and DeepSpeed with a tiny random policy."""
+"""A whole run on real Ray, vLLM and DeepSpeed with a tiny random policy and a learner of two ranks.
+
+Whole runs with a learner of one rank are in test_paper_pipeline.py and in the chaos tests.
+"""
 
 import json
 import sys
@@ -18,14 +21,20 @@ def _no_driver_left():
     kill_drivers()
 
 
+TWO_RANKS = (
+    "ray.num_cpus=4", "learner.ranks=2", "learner.num_cpus=0.5", "learner.threads=1",
+    "learner.deepspeed.zero_stage=2",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of four steps: the folder it was started in and its driver."""
     folder = tmp_path_factory.mktemp("train")
     make_model(folder / "model")
     driver = Driver(
-        "train", "--config", "demo", "name=small", "model=./model", "steps=4", *SMALL, "--json",
-        cwd=folder,
+        "train", "--config", "demo", "name=small", "model=./model", "steps=4", *SMALL, *TWO_RANKS,
+        "--json", cwd=folder,
     )  # fmt: skip
     driver.wait_for_line("step 2/4")
     pids = driver.descendants()
@@ -84,6 +93,14 @@ def test_the_trained_policy_loads_and_moved(run):
     assert AutoTokenizer.from_pretrained(checkpoints / "step_4/hf").vocab_size > 0
     pairs = zip(before.parameters(), after.parameters(), strict=True)
     assert any(not torch.equal(old, new) for old, new in pairs)
+
+
+def test_both_ranks_are_in_the_checkpoint(run):
+    folder, _ = run
+    learner = folder / "runs/small/checkpoints/step_4/learner"
+    assert (learner / "random.pt").is_file()
+    assert (learner / "random_1.pt").is_file()
+    assert json.loads((learner / "progress.json").read_text())["ranks"] == 2
 
 
 def test_the_report_is_there(run):
