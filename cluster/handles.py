@@ -34,6 +34,8 @@ from redline.sandbox.records import (
 )
 
 T = TypeVar("T")
+_SECONDS_TO_TELL = 4.0
+"""Of the time that an orderly stop has."""
 _log = logging.getLogger(__name__)
 _ATTEMPTS = 3
 """Samplers that a group is offered before the run gives up on it."""
@@ -199,6 +201,19 @@ class _Worker:
     lost: str = ""
 
 
+async def _in_flight_of(worker: _Worker) -> Sequence[PartialGroup]:
+    """A sampler's groups. One that is lost or hangs must not keep the run from being saved."""
+    call = answer(worker.name, worker.handle.in_flight.remote())
+    try:
+        return await asyncio.wait_for(call, _SECONDS_TO_TELL)
+    except TimeoutError:
+        problem = f"{worker.name} told nothing of its groups within {_SECONDS_TO_TELL:g} s"
+    except WorkFailed as error:
+        problem = str(error)
+    _log.warning("%s; a resumed run begins its groups again", problem)
+    return ()
+
+
 class RaySamplers:
     """All samplers; each group goes to the least busy one that is sound."""
 
@@ -228,18 +243,9 @@ class RaySamplers:
         return [RaySampler(w.name, w.handle) for w in self._workers if not w.lost]
 
     async def in_flight(self) -> list[PartialGroup]:
-        """Every group that is being sampled; of a sampler that is lost, none."""
-        calls = [answer(w.name, w.handle.in_flight.remote()) for w in self._workers if not w.lost]
-        told = await asyncio.gather(*calls, return_exceptions=True)
-        found: list[PartialGroup] = []
-        for groups in told:
-            if isinstance(groups, WorkFailed):
-                _log.warning("%s; its groups are begun again after a resume", groups)
-            elif isinstance(groups, BaseException):
-                raise groups
-            else:
-                found += groups
-        return found
+        """Every group that is being sampled; of a sampler that does not answer, none."""
+        told = await asyncio.gather(*(_in_flight_of(w) for w in self._workers if not w.lost))
+        return [group for groups in told for group in groups]
 
     async def push(self, update: WeightUpdate) -> list[WeightReceipt]:
         """Deliver weights to every sampler at once; raises WorkFailed if one cannot prove them."""
