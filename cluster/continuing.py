@@ -35,7 +35,10 @@ class BegunGroups:
         They are dropped for good and counted by the store, or begun again without their turns.
         """
         self._settled_at = version
-        outstanding = list(await store.waiting_versions())
+        floor = credits.min_version(version)
+        stored = await store.waiting_versions()
+        # Groups without any token come first in line; those that are too old take no step's room.
+        outstanding = [max(floor, oldest) for oldest in stored if oldest < 0 or oldest >= floor]
         youngest_first = sorted(self._waiting.values(), key=_oldest, reverse=True)
         for group in youngest_first:
             told = group.versions

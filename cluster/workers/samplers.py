@@ -31,6 +31,8 @@ from redline.replay.records import PartialGroup, TrajectoryGroup, WeightReceipt
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+_SECONDS_TO_TELL = 4.0
+"""Of the time that an orderly stop has."""
 _EARLIER = 0.9
 """Share of the push's deadline after which a sampler is given up, before the push itself is."""
 
@@ -169,10 +171,11 @@ class ElasticSamplers:
 
 
 async def _groups_of(member: Member[SamplerWorker]) -> Sequence[PartialGroup]:
+    """A sampler's groups. One that is lost or hangs must not keep the run from being saved."""
     try:
-        return await member.worker.in_flight()
+        return await in_time(member.worker.in_flight(), _SECONDS_TO_TELL, member.name)
     except WorkFailed as error:
-        _log.warning("%s; its groups are begun again after a resume", error)
+        _log.warning("%s; a resumed run begins its groups again", error)
         return ()
 
 

@@ -104,6 +104,31 @@ def test_a_hung_sampler_is_found_by_its_heartbeat_and_its_groups_done_elsewhere(
     run(work, heartbeat=0.3)
 
 
+def test_lost_and_hung_samplers_keep_nobody_from_saving_what_the_others_have(monkeypatch, caplog):
+    monkeypatch.setattr("redline.cluster.workers.samplers._SECONDS_TO_TELL", 0.05)
+
+    async def main():
+        async with World(samplers=3, pause=60.0) as world:
+            await world.push(1)
+            hung, dead, sound = (world.workers[name] for name in world.serving())
+            hung.hung, dead.dead = True, "was killed"
+            assert await world.samplers.in_flight() == [f"begun on {sound.name}"]
+
+    asyncio.run(main())
+    assert "was lost: was killed; a resumed run begins its groups again" in caplog.text
+    assert "no answer after" in caplog.text
+
+
+def test_a_begun_group_is_given_to_the_sampler_that_goes_on_with_it():
+    async def main():
+        async with World() as world:
+            await world.push(1)
+            await world.samplers.roll_out(TASK, "g7", begun="turns so far")
+            assert world.went_on == [("g7", "turns so far")]
+
+    asyncio.run(main())
+
+
 def test_a_poisoned_sampler_is_quarantined_and_never_given_work_again():
     async def work(world):
         await world.push(0)

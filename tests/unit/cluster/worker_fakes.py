@@ -68,12 +68,17 @@ class FakeWorker:
         )
 
     async def in_flight(self):
-        return ()
+        await asyncio.sleep(3600 if self.hung else 0)
+        if self.dead:
+            raise WorkFailed(f"{self.name} was lost: {self.dead}")
+        return (f"begun on {self.name}",)
 
     async def roll_out(self, task, group_id, begun):
         assert self.version is not None or self.world.starts_proven, "unproven, and given work"
         assert self.version == self.world.version or self.world.pushing, "served old weights"
         self.groups[group_id] = self.version
+        if begun is not None:
+            self.world.went_on.append((group_id, begun))
         self.world.begun.append((group_id, self.name))
         try:
             waiting = asyncio.ensure_future(self.changed.wait())
@@ -95,6 +100,7 @@ class World:
         self, *, samplers=2, sandboxes=1, starts_proven=False, attempts=5, push=30.0, **patience
     ):
         self.workers = {}
+        self.went_on = []
         self.begun, self.store, self.lines, self.unlucky = [], {}, [], set()
         self.cannot_start, self.poisonous, self.pushing = "", False, False
         self.seconds, self.version = 0.005, None
