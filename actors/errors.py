@@ -1,5 +1,8 @@
 """What can go wrong on the rollout side, told apart by what has to happen next."""
 
+from functools import partial
+from typing import Any
+
 
 class EngineError(RuntimeError):
     """The engine cannot go on: its worker must be replaced."""
@@ -16,6 +19,10 @@ class WeightMismatch(EngineError):
     def __init__(self, message: str, *, poisoned: bool) -> None:
         super().__init__(message)
         self.poisoned = poisoned
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Crosses processes whole: by itself an exception is made again from its message alone."""
+        return partial(WeightMismatch, poisoned=self.poisoned), self.args
 
 
 class StartError(EngineError):

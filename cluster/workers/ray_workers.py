@@ -31,8 +31,11 @@ class RayWorker:
         return await answer(self.name, self.handle.start.remote())
 
     async def heartbeat(self) -> Any:
-        """How it is; raises WorkerLost when it cannot go on and WorkFailed when it is gone."""
-        health = await answer(self.name, self.handle.heartbeat.remote())
+        """How it is; raises WorkerLost when it cannot go on, or is gone."""
+        try:
+            health = await self.handle.heartbeat.remote()
+        except RayError as error:
+            raise WorkerLost(reason(error)) from error
         if not health.ok:
             raise WorkerLost(health.problem)
         return health
