@@ -169,8 +169,8 @@ class ReplayStore:
     ) -> Lease | None:
         """Lend `count` groups more under the same lease, to be committed with it.
 
-        Returns the whole lease in its order, or None, and then it stays as it was, when there are
-        fewer. Its time begins anew. Raises `LeaseError` when it is not held any more.
+        Returns the whole lease in its order, or None when there are fewer; its time begins anew.
+        Raises `LeaseError` when it is not held any more.
         """
         self._ledger.renew(lease_id, self._clock() + self._lease_seconds)
         more = self._take(count, min_version, in_flight)
