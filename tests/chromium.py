@@ -124,7 +124,8 @@ class Page:
     def press(self, *keys):
         """Press keys, one after the other."""
         for key in keys:
-            name, code, text = _KEYS.get(key, (key, ord(key[0].upper()), key))
+            # codes of other characters would mean other keys, such as that of the menu
+            name, code, text = _KEYS.get(key, (key, ord(key.upper()) * key.isalnum(), key))
             event = {"key": name, "windowsVirtualKeyCode": code}
             self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **event)
             self.send("Input.dispatchKeyEvent", type="keyUp", **event)

@@ -133,7 +133,7 @@ def test_ten_thousand_trajectories_are_searched_and_one_is_opened(page, url, pic
     page.look_like(dark=True)
     page.open(permalink)
     page.wait("document.querySelectorAll('#detail .turn').length === 3")
-    assert page.ask("document.body.classList.contains('body--dark')")
+    page.wait("document.body.classList.contains('body--dark')")
     page.press("x")
     picture("dashboard-trajectory-dark")
 
@@ -228,11 +228,12 @@ def test_a_wrong_token_is_refused_and_the_right_one_opens_the_permalink(browser,
     with dashboard(folder, "--token-file", str(tmp_path / "token")) as (url, process):
         token = (tmp_path / "token").read_text().strip()
         browser.open(f"{url}trajectories/g00000001/0")
-        browser.wait("document.querySelector('#token')")
+        browser.wait("document.activeElement.id === 'token'")
         browser.type("wrong-token-wrong-token")
         browser.press("Enter")
         browser.wait("document.querySelector('.error')")
         assert browser.text(".error") == "This is not the token."
+        browser.wait("document.activeElement.id === 'token'")
         browser.type(token)
         browser.press("Enter")
         browser.wait("document.querySelector('#detail .turn')")
