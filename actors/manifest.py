@@ -51,6 +51,9 @@ def check_update(
     given = {t.name: t for t in update.manifest}
     if len(given) != len(update.manifest):
         _refuse(update, "the manifest names a tensor twice")
+    order = [t.bucket for t in update.manifest]
+    if order != sorted(order):
+        _refuse(update, "the manifest is not in the order of the buckets")
     known = {t.name: t for t in expected}
     wanted = _adapter_tensors(update, given, known) if update.adapter else known
     if missing := [name for name in wanted if name not in given]:

@@ -39,17 +39,20 @@ def update(*specs: TensorSpec, sizes=SIZES, adapter=()) -> WeightUpdate:
     )
 
 
-def test_the_expected_update_is_accepted_in_any_order():
+def test_the_expected_update_is_accepted_in_any_order_of_a_bucket():
     check_update(update(spec(), HEAD), buckets(), EXPECTED)
-    check_update(update(HEAD, spec()), buckets(), EXPECTED)
+    inner = spec("head", (3,), "bfloat16", 32, 6)
+    one = (38,)
+    check_update(update(inner, spec(), sizes=one), buckets(one), EXPECTED)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (update(spec()), "1 tensors are missing, such as head"),
-        (update(spec(), HEAD, spec("extra")), "1 tensors are unknown, such as extra"),
+        (update(spec(), HEAD, spec("extra", bucket=1)), "1 tensors are unknown, such as extra"),
         (update(spec(), spec(), HEAD), "twice"),
+        (update(HEAD, spec()), "not in the order of the buckets"),
         (update(spec(shape=(2, 4)), HEAD), r"embed: got shape \(2, 4\), expected \(4, 2\)"),
         (update(spec(dtype="bfloat16", nbytes=16), HEAD), "got dtype bfloat16, expected float32"),
         (update(spec(nbytes=28), HEAD), "embed: got 28 bytes, expected 32"),
@@ -58,7 +61,7 @@ def test_the_expected_update_is_accepted_in_any_order():
             update(spec(offset=2), HEAD, sizes=(34, 6)),
             "embed: bytes 2 to 34 do not lie in elements",
         ),
-        (update(spec(bucket=2), HEAD), "embed: got bucket 2 of 2 buckets"),
+        (update(HEAD, spec(bucket=2)), "embed: got bucket 2 of 2 buckets"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_was_touched(given, message):
