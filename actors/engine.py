@@ -261,6 +261,7 @@ class PolicyEngine:
         except vllm_api.engine_errors() as error:
             if self._broken is None and llm.errored:
                 self._fail(f"its process died: {error}")
+            self._check_sound()
             raise EngineError(f"request {request_id} failed: {error}") from error
 
     def _params(

