@@ -111,10 +111,18 @@ class RayCluster:
     def _wait_for_nodes(self, count):
         deadline = time.monotonic() + _START_SECONDS
         while self._count_nodes() < count:
-            told = "\n".join(path.read_text()[-2000:] for path in self.folder.glob("*.log"))
-            assert all(node.poll() is None for node in self._nodes), told
-            assert time.monotonic() < deadline, f"no {count} nodes in {_START_SECONDS} s:\n{told}"
+            assert all(node.poll() is None for node in self._nodes), self._told()
+            late = time.monotonic() > deadline
+            assert not late, f"no {count} nodes in {_START_SECONDS} s:\n{self._told()}"
             time.sleep(0.5)
+
+    def _told(self):
+        """The ends of all logs, of which one should say why a node is not there."""
+        own = sorted(self.folder.glob("*.log"))
+        rays = sorted(self.folder.glob("ray/session_latest/logs/*.*"))
+        return "\n".join(
+            f"== {path.name}\n{path.read_text(errors='replace')[-1500:]}" for path in (*own, *rays)
+        )
 
     def _count_nodes(self):
         """Live nodes by the dashboard's own account; 0 while it does not answer."""
