@@ -54,6 +54,7 @@ class Monitor:
         self._poll: FleetPoll | None = None
         self._watching: asyncio.Task[None] | None = None
         self._phases: list[Phase] = []
+        self._roles: set[str] = set()
         self._state = RunState.STARTING
         self._started = time.time()
         self._step, self._step_at, self._version = 0, 0.0, 0
@@ -203,7 +204,8 @@ class Monitor:
 
     def _take_workers(self, workers: list[WorkerStatus]) -> None:
         counts = Counter((worker.role, worker.state) for worker in workers)
-        for role in {worker.role for worker in workers}:
+        self._roles |= {worker.role for worker in workers}
+        for role in self._roles:  # also one whose last worker is gone
             for state in WorkerState:
                 self.board.set("redline_workers", counts[role, state], role=role, state=state)
         for worker in workers:

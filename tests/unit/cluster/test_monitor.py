@@ -18,7 +18,13 @@ from redline.cluster.monitoring.watched_progress import WatchedProgress
 from redline.cluster.observer import RunObserver
 from redline.cluster.progress import LineProgress
 from redline.cluster.run_directory import RunDirectory
-from redline.cluster.status_file import RunState, WorkerState, read_status, write_status
+from redline.cluster.status_file import (
+    RunState,
+    WorkerState,
+    WorkerStatus,
+    read_status,
+    write_status,
+)
 
 
 @pytest.fixture
@@ -144,6 +150,15 @@ def test_the_observer_tells_curves_status_and_progress(config, tmp_path):
         resumed.open(1)
         resumed.close()
         assert monitor.status().trajectories == 1
+
+
+def test_a_role_whose_last_worker_is_gone_counts_none(config):
+    worker = WorkerStatus(name="sandbox-0", role=Role.SANDBOX, state=WorkerState.SERVING)
+    with RunDirectory.create(config) as directory, Monitor(config, directory) as monitor:
+        for workers, serving in (([worker], 1), ([], 0)):
+            monitor._take_workers(workers)
+            status = monitor.status()
+            assert status.value("redline_workers", role="sandbox", state="serving") == serving
 
 
 def test_a_watch_that_breaks_is_told_of_and_ends_nothing(capsys):
