@@ -73,7 +73,8 @@ def keep_picture(page, file):
     """What is seen, in few colours, so that the file is small."""
     page.screenshot(file)
     with Image.open(file) as seen:
-        seen.convert("RGB").quantize(96).save(file, optimize=True)
+        few = seen.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    few.save(file, optimize=True)
 
 
 def test_curves_move_while_the_run_goes_on(page, url, run, picture):
