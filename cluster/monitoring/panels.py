@@ -85,6 +85,8 @@ THROUGHPUT = Row(
                 (f"sum(rate(@sampled_tokens{_RATE}))", "sampled"),
                 (f"sum(rate(@state_tokens{_RATE}))", "read as states"),
                 ("max(@trained_tokens_per_second)", "trained, last step"),
+                ("max(@action_tokens_per_second)", "sampled for the last step"),
+                ("max(@learner_tokens_per_second)", "trained, while training"),
             ),
         ),
         Panel(
@@ -157,6 +159,7 @@ LEARNING = Row(
             title="Without use",
             queries=(
                 ("max(@groups_without_signal)", "groups without signal"),
+                ("max(@resampled_groups)", "groups in their place"),
                 ("max(@skipped_steps)", "skipped steps"),
             ),
         ),
@@ -183,8 +186,16 @@ BALANCE = Row(
         ),
         Panel(
             title="Last step by phase",
-            queries=_one("max by (phase) (@last_phase_seconds)", "{{phase}}"),
+            queries=(
+                ("max by (phase) (@last_phase_seconds)", "{{phase}}"),
+                ("max(@step_seconds)", "step"),
+            ),
             unit="s",
+        ),
+        Panel(
+            title="Model FLOPs utilisation",
+            queries=_one("max(@model_flops_utilisation)"),
+            unit="percentunit",
         ),
         Panel(title="Groups", queries=_one("max by (state) (@groups)", "{{state}}")),
         Panel(

@@ -34,7 +34,7 @@ METRICS = (
         "Low with an idle learner: it starves. Low without: more `learner.ranks` or threads.",
     ),
     _gauge(
-        "redline_sampled_tokens_per_second", "perf/sampled_tokens_per_s", "1/s",
+        "redline_action_tokens_per_second", "perf/sampled_tokens_per_s", "1/s",
         "Action tokens of the last step's episodes by its wall-clock time.",
         "Low with a learner that waits: more samplers, or more episodes at once.",
     ),

@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from cluster_fakes import FakeLearner
 from ray.exceptions import ActorDiedError, ObjectLostError, RayTaskError
 
 from redline.actors.errors import EngineError, WeightMismatch
@@ -41,7 +42,7 @@ def rolled_out(error, state):
 
     async def main():
         sampler.sample_group.remote = lambda *_, **__: None
-        await RaySampler("s", sampler, replay).roll_out(None, "g7")
+        await RaySampler("s", sampler, replay).roll_out(None, "g7", None)
 
     return asyncio.run(main())
 
@@ -75,8 +76,9 @@ def test_who_is_to_blame_for_a_failed_group(error, state, kind, text):
 )
 def test_weights_that_are_not_proven_are_told_from_a_lost_worker(error, kind):
     sampler = RaySampler("s", handle(update_weights=error), None)
+    published = asyncio.run(FakeLearner(max_staleness=0).weight_update())
     with pytest.raises(WorkerLost) as caught:
-        asyncio.run(sampler.update_weights(None))
+        asyncio.run(sampler.update_weights(published))
     assert type(caught.value) is kind
 
 
