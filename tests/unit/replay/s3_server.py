@@ -39,6 +39,11 @@ class Handler(BaseHTTPRequestHandler):
         except ConnectionError:
             self.close_connection = True
 
+    def handle_expect_100(self):
+        goes_on = super().handle_expect_100()
+        self.wfile.flush()  # else the client waits a second for it
+        return goes_on
+
     def _begin(self):
         split = urlsplit(self.path)
         self.key = unquote(split.path).lstrip("/")
