@@ -125,7 +125,8 @@ class Page:
         """Press keys, one after the other."""
         for key in keys:
             # codes of other characters would mean other keys, such as that of the menu
-            name, code, text = _KEYS.get(key, (key, ord(key.upper()) * key.isalnum(), key))
+            code = ord(key.upper()) if len(key) == 1 and key.isalnum() else 0
+            name, code, text = _KEYS.get(key, (key, code, key))
             event = {"key": name, "windowsVirtualKeyCode": code}
             self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **event)
             self.send("Input.dispatchKeyEvent", type="keyUp", **event)
