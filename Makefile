@@ -5,11 +5,12 @@ COMPLETE := $(VENV)/.complete
 OVERLAY := build/overlay
 ROOMS := dsl sandbox replay actors learner cluster
 
-.PHONY: help setup demo test unit lint format docs lock clean
+.PHONY: help setup demo test long unit lint format docs lock clean
 
 help:
 	@echo "make demo    train the demo policy on this machine's CPUs and show what it learned (18 min)"
-	@echo "make test    all tests that need no GPU (18 min)"
+	@echo "make test    tests that need no GPU (18 min)"
+	@echo "make long    tests of whole clusters and fleets, a minute or more each (9 min)"
 	@echo "make unit    unit tests only (one to two minutes)"
 	@echo "make lint    ruff, mypy and the layers between the rooms"
 	@echo "make format  let ruff write the code its way"
@@ -32,7 +33,11 @@ demo: $(COMPLETE)
 test: $(COMPLETE)
 	@echo "test: unit, integration and chaos tests"
 	@$(BIN)/pytest --numprocesses=auto tests/unit
-	@$(BIN)/pytest -m "not gpu" tests/integration tests/chaos
+	@$(BIN)/pytest -m "not gpu and not long" tests/integration tests/chaos
+
+long: $(COMPLETE)
+	@echo "long: whole clusters, fleets and kills, which take a minute or more each"
+	@$(BIN)/pytest -m "long and not gpu" tests/integration tests/chaos
 
 unit: $(COMPLETE)
 	@echo "unit: tests without Ray and vLLM"

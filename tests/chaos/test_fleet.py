@@ -10,7 +10,7 @@ from redline_driving import SMALL, Driver, assert_gone_within, kill_drivers, mak
 
 from redline.replay.catalog import GroupState, read_catalog
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.timeout(900)]
 
 QUICK = (
     "rollout.engine.enforce_eager=true", "fleet.heartbeat_every=0.5", "fleet.backoff=0.1",
@@ -68,10 +68,18 @@ def scale(folder, *arguments, status=0):
 def kill(run, title, *, oldest=False):
     """SIGKILL the newest process of the run with this title, or the oldest."""
     found = [psutil.Process(pid) for pid in run.descendants()]
-    victims = [process for process in found if title in " ".join(process.cmdline())]
-    assert victims, f"no {title} among {[' '.join(p.cmdline())[:60] for p in found]}"
+    victims = [process for process in found if title in command_line(process)]
+    assert victims, f"no {title} among {[command_line(process)[:60] for process in found]}"
     choose = min if oldest else max
     os.kill(choose(victims, key=lambda process: process.create_time()).pid, signal.SIGKILL)
+
+
+def command_line(process):
+    """What a process is called by; nothing when it is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def go_on(run, folder):

@@ -27,7 +27,7 @@ from redline.cluster.status_file import RunState, read_status
 PROMETHEUS = shutil.which("prometheus")
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.timeout(900),
     pytest.mark.skipif(PROMETHEUS is None, reason="needs prometheus (a Debian package)"),
 ]
