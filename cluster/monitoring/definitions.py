@@ -65,3 +65,18 @@ def all_metrics() -> dict[str, Metric]:
 def curve(name: str, **labels: str) -> dict[str, dict[str, str]]:
     """The one curve that a metric is taken from."""
     return {name: labels}
+
+
+def of_worker(
+    role: Role, name: str, kind: Kind, unit: str, meaning: str, remedy: str, *labels: str
+) -> Metric:
+    """A number that each worker of a role tells of itself."""
+    return Metric(
+        name=name,
+        kind=kind,
+        role=role,
+        unit=unit,
+        labels=("worker", *labels),
+        meaning=meaning,
+        remedy=remedy,
+    )

@@ -1,19 +1,10 @@
 """What each sampler's vLLM engine tells, with `rollout.engine.stats` on."""
 
-from redline.cluster.monitoring.definitions import Kind, Metric, Role
+from functools import partial
 
+from redline.cluster.monitoring.definitions import Kind, Role, of_worker
 
-def _of_engine(name: str, kind: Kind, unit: str, meaning: str, remedy: str) -> Metric:
-    return Metric(
-        name=name,
-        kind=kind,
-        role=Role.SAMPLER,
-        unit=unit,
-        labels=("worker",),
-        meaning=meaning,
-        remedy=remedy,
-    )
-
+_of_engine = partial(of_worker, Role.SAMPLER)
 
 METRICS = (
     _of_engine(

@@ -1,19 +1,10 @@
 """What each sampler does."""
 
-from redline.cluster.monitoring.definitions import Kind, Metric, Role
+from functools import partial
 
+from redline.cluster.monitoring.definitions import Kind, Role, of_worker
 
-def _of_sampler(name: str, kind: Kind, unit: str, meaning: str, remedy: str) -> Metric:
-    return Metric(
-        name=name,
-        kind=kind,
-        role=Role.SAMPLER,
-        unit=unit,
-        labels=("worker",),
-        meaning=meaning,
-        remedy=remedy,
-    )
-
+_of_sampler = partial(of_worker, Role.SAMPLER)
 
 METRICS = (
     _of_sampler(

@@ -1,21 +1,10 @@
 """What each sandbox does."""
 
-from redline.cluster.monitoring.definitions import Kind, Metric, Role
+from functools import partial
 
+from redline.cluster.monitoring.definitions import Kind, Role, of_worker
 
-def _of_sandbox(
-    name: str, kind: Kind, unit: str, meaning: str, remedy: str, *labels: str
-) -> Metric:
-    return Metric(
-        name=name,
-        kind=kind,
-        role=Role.SANDBOX,
-        unit=unit,
-        labels=("worker", *labels),
-        meaning=meaning,
-        remedy=remedy,
-    )
-
+_of_sandbox = partial(of_worker, Role.SANDBOX)
 
 METRICS = (
     _of_sandbox(
