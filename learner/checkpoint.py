@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from redline.learner.critic import Critic
 from redline.learner.engine import TrainingEngine
+from redline.learner.policy_folder import write_policy
 from redline.learner.progress import LearnerProgress
 from redline.learner.ranks import Ranks, present_ranks
 from redline.learner.whole_weights import whole_state
@@ -106,5 +107,4 @@ def export_policy(folder: Path, engine: TrainingEngine, tokenizer: PreTrainedTok
     with engine.gathered() as policy:
         if present_ranks().rank:
             return
-        policy.save_pretrained(folder, state_dict=whole_state(policy))
-    tokenizer.save_pretrained(folder)
+        write_policy(folder, policy, tokenizer, state=whole_state(policy))

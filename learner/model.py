@@ -15,6 +15,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from redline.learner.policy_folder import write_policy
 from redline.learner.settings import TinyModelSettings
 from redline.learner.tokenizer import train_tokenizer
 
@@ -88,8 +89,7 @@ def write_as(policy: str | Path, folder: str | Path, dtype: str) -> None:
     trained in: `float16` halves what is shipped.
     """
     whole = load_policy(str(policy), "float32")
-    whole.to(getattr(torch, dtype)).save_pretrained(folder)
-    load_tokenizer(str(policy)).save_pretrained(folder)
+    write_policy(folder, whole.to(getattr(torch, dtype)), load_tokenizer(str(policy)))
 
 
 def make_tiny(
@@ -119,8 +119,7 @@ def make_tiny(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    write_policy(folder, model, tokenizer)
     return folder
 
 

@@ -1,5 +1,7 @@
 """Making, loading and missing policies."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -64,3 +66,9 @@ def test_a_policy_is_written_in_half_the_bytes(tiny_policy, tmp_path):
         load_tokenizer(str(tmp_path / "half")).get_vocab()
         == load_tokenizer(tiny_policy).get_vocab()
     )
+
+
+def test_weights_may_be_read_by_whom_the_rest_may_be_read(tiny_policy):
+    folder = Path(tiny_policy)
+    modes = {path.stat().st_mode for path in folder.iterdir()}
+    assert len(modes) == 1, {path.name: oct(path.stat().st_mode) for path in folder.iterdir()}
