@@ -1,9 +1,9 @@
 """Running an evaluation: every task through samplers, finished groups kept and not run twice."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from redline.actors.all_or_cancel import all_or_cancel
 from redline.actors.settings import AnswerSettings, SamplingSettings
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import Trajectory, TrajectoryGroup
@@ -65,13 +65,5 @@ async def evaluate(
             if progress is not None:
                 progress(len(results), len(tasks))
 
-    workers = [
-        asyncio.ensure_future(work(sampler)) for _ in range(groups_at_once) for sampler in samplers
-    ]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    await all_or_cancel([work(sampler) for _ in range(groups_at_once) for sampler in samplers])
     return [t for number in range(len(tasks)) for t in results[number].trajectories]

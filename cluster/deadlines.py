@@ -1,12 +1,13 @@
 """No wait is for ever, and each names whom it was for."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from redline.cluster.errors import WorkFailed
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
@@ -26,13 +27,21 @@ async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
 
 async def unless_failed(work: Coroutine[Any, Any, T], failure: Coroutine[Any, Any, str]) -> T:
     """The result of the work, which is cancelled when `failure` returns: WorkFailed with that."""
-    task, failing = asyncio.ensure_future(work), asyncio.ensure_future(failure)
+    return await unless(work, failure, WorkFailed)
+
+
+async def unless(work: Awaitable[T], end: Awaitable[E], error: Callable[[E], Exception]) -> T:
+    """The result of the work, which is cancelled when `end` returns; raises `error` of that then.
+
+    Work that is done at the same moment counts as done.
+    """
+    task, ending = asyncio.ensure_future(work), asyncio.ensure_future(end)
     try:
-        await asyncio.wait([task, failing], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([task, ending], return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            raise WorkFailed(failing.result())
+            raise error(ending.result())
         return task.result()
     finally:
-        for future in (task, failing):
+        for future in (task, ending):
             future.cancel()
-        await asyncio.gather(task, failing, return_exceptions=True)
+        await asyncio.gather(task, ending, return_exceptions=True)

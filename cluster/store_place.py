@@ -15,9 +15,12 @@ def store_location(config: RunConfig) -> str:
     """Folder or URL of the run's store."""
     if config.replay.root is None:
         return str((Path(config.run_root) / config.name / "replay").resolve())
-    if "://" not in config.replay.root:
-        return str((Path(config.replay.root) / config.name).resolve())
-    return join_place(config.replay.root, config.name)
+    return store_below(config.replay.root, config.name)
+
+
+def store_below(root: str, name: str) -> str:
+    """Folder or URL of the store of the run `name` below a `replay.root`."""
+    return join_place(root, name) if "://" in root else str((Path(root) / name).resolve())
 
 
 def store_of(path: str) -> str:

@@ -9,9 +9,10 @@ import yaml
 from redline.cluster.dashboard.lock_holder import lock_holder
 from redline.cluster.errors import UserError, one_line
 from redline.cluster.status_file import FILE_NAME, find_run
+from redline.cluster.store_place import store_below
 from redline.replay import identity
 from redline.replay.errors import ReplayError
-from redline.replay.places import Place, join_place, place_of
+from redline.replay.places import Place, place_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def _store(settings: dict[str, Any], folder: Path) -> Place:
     if not isinstance(root, str):
         return folder / "replay"
     try:
-        return place_of(join_place(root, str(settings.get("name", folder.name))))
+        return place_of(store_below(root, str(settings.get("name", folder.name))))
     except ReplayError as error:
         raise UserError(one_line(error)) from error
 

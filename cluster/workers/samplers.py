@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from redline.actors.settings import AnswerSettings, SamplingSettings
-from redline.cluster.deadlines import in_time
+from redline.cluster.deadlines import in_time, unless
 from redline.cluster.errors import WorkFailed
 from redline.cluster.published import PublishedWeights
 from redline.cluster.workers.lifecycle import Member, Stage
@@ -181,14 +181,5 @@ async def _groups_of(member: Member[SamplerWorker]) -> Sequence[PartialGroup]:
 
 async def _unless_gone(member: Member[SamplerWorker], work: Awaitable[T]) -> T:
     """The result of work; raises WorkerLost when its worker is gone before."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(member.gone.wait())
-    try:
-        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise WorkerLost(member.problem or f"{member.name} left the fleet")
-        return task.result()
-    finally:
-        for future in (task, gone):
-            future.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+    left = f"{member.name} left the fleet"
+    return await unless(work, member.gone.wait(), lambda _: WorkerLost(member.problem or left))

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from redline.actors.all_or_cancel import all_or_cancel
 from redline.actors.evaluation import GroupSampler
 from redline.actors.settings import AnswerSettings
 from redline.cluster.counting import count_progress
@@ -86,13 +87,7 @@ async def sample_all(
                 )
             )
 
-    workers = [asyncio.ensure_future(work_off()) for _ in range(at_once)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    await all_or_cancel([work_off() for _ in range(at_once)])
 
 
 def _sample(work: WrongWork, left: Sequence[RepairTask], journal: WrongJournal) -> None:

@@ -105,9 +105,7 @@ def _clipped(
     _: torch.Tensor,
     settings: LossSettings,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    ratio = ratio_of(logprobs - old_logprobs)
-    low, high = settings.clip_low, settings.clip_high
-    return clipped_surrogate(ratio, advantages, low, high, settings.dual_clip)
+    return _clip(ratio_of(logprobs - old_logprobs), advantages, settings)
 
 
 def _gspo(
@@ -117,7 +115,12 @@ def _gspo(
     sequence: torch.Tensor,
     settings: LossSettings,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    ratio = sequence_ratio(logprobs, old_logprobs, sequence)
+    return _clip(sequence_ratio(logprobs, old_logprobs, sequence), advantages, settings)
+
+
+def _clip(
+    ratio: torch.Tensor, advantages: torch.Tensor, settings: LossSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
     low, high = settings.clip_low, settings.clip_high
     return clipped_surrogate(ratio, advantages, low, high, settings.dual_clip)
 
