@@ -5,7 +5,6 @@ a `Source`; `weight_loader.py` opens it.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,15 +29,14 @@ def staged(update: WeightUpdate, contents: Sequence[BucketContent]) -> Iterator[
 
 @contextmanager
 def shared_file(contents: Sequence[UInt8]) -> Iterator[Path]:
-    """Write buckets back to back where the worker can map them, in memory if there is a place."""
-    shm = Path("/dev/shm")
-    folder = shm if shm.is_dir() and os.access(shm, os.W_OK) else None
-    handle, name = tempfile.mkstemp(prefix="redline-weights-", dir=folder)
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for content in contents:
-                file.write(content.data)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+    """Write buckets back to back where the worker can map them.
+
+    The memory belongs to no folder: it is free again as soon as nobody maps it, even if this
+    process is killed meanwhile, and a small /dev/shm is no limit.
+    """
+    handle = os.memfd_create("redline-weights")
+    with os.fdopen(handle, "wb") as file:
+        for content in contents:
+            file.write(content.data)
+        file.flush()
+        yield Path(f"/proc/{os.getpid()}/fd/{handle}")

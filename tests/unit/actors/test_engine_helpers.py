@@ -1,4 +1,5 @@
 import os
+import subprocess
 from types import SimpleNamespace
 
 import numpy as np
@@ -53,10 +54,11 @@ def test_each_request_has_its_own_seed_and_keeps_it():
     assert _request_seed(None, "g/0") is None
 
 
-def test_the_file_of_buckets_holds_their_bytes_and_goes_away():
+def test_another_process_reads_the_buckets_and_nothing_is_left_of_them():
     payload = np.arange(200, dtype=np.uint8)
     with shared_file([payload[:150], payload[150:]]) as path:
-        assert path.read_bytes() == payload.tobytes()
+        assert subprocess.check_output(["cat", path]) == payload.tobytes()
+        assert "memfd:" in str(path.readlink()), "a name in a folder would outlive a kill"
     assert not path.exists()
 
 
