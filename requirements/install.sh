@@ -42,6 +42,15 @@ fi
 step "$(grep -c '==' "$here/cpu.txt") pinned packages (1 GB unless cached)"
 $install --require-hashes --no-build-isolation -r "$here/cpu.txt"
 
+# Each worker imports thousands of files. Where PYTHONDONTWRITEBYTECODE is set, as in most images, all
+# of them would be compiled at each start, which takes longer than the import itself.
+step "byte code of what every worker imports"
+for package in torch transformers vllm deepspeed ray sympy numpy pyarrow pydantic aiohttp; do
+  ls -d "$venv"/lib/python3*/site-packages/"$package"
+done | env -u PYTHONDONTWRITEBYTECODE xargs "$venv/bin/python" -m compileall -qq -j 0 \
+  -x '/tests?/|/py3[0-9]+_|ray/(rllib|data|train|tune|serve|llm)/|transformers/models/|vllm/(models|entrypoints|model_executor/models)/' ||
+  step "some files were left as they are and will only load more slowly"
+
 step "redline itself, editable"
 $install --no-build-isolation --editable "$here/.."
 touch "$venv/.complete"
