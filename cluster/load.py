@@ -3,6 +3,7 @@
 import difflib
 import os
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_origin
 
@@ -13,6 +14,8 @@ from redline.cluster.validation import check_run, check_sft
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from omegaconf import DictConfig
 
 PRESETS = Path(__file__).parent / "presets"
 Schema = TypeVar("Schema", RunConfig, SftConfig)
@@ -58,7 +61,7 @@ def _load(schema: type[Schema], name_or_file: str, overrides: "Sequence[str]") -
     from omegaconf.errors import OmegaConfBaseException
 
     path = _find(schema, name_or_file)
-    merged = OmegaConf.structured(schema)
+    merged = _typed(schema)
     known = set(_dotted_keys(schema))
     layers = [(str(path), _read_yaml(path)), *((text, _read_override(text)) for text in overrides)]
     for origin, layer in layers:
@@ -72,6 +75,14 @@ def _load(schema: type[Schema], name_or_file: str, overrides: "Sequence[str]") -
     config = cast("Schema", OmegaConf.to_object(merged))
     import_plugins(config.plugins)
     return config
+
+
+@cache
+def _typed(schema: type) -> "DictConfig":
+    """The schema as OmegaConf knows it, which takes longer to make than all layers to merge."""
+    from omegaconf import OmegaConf
+
+    return cast("DictConfig", OmegaConf.structured(schema))
 
 
 def _find(schema: type, name_or_file: str) -> Path:
