@@ -11,7 +11,7 @@ help:
 	@echo "make demo    train the demo policy on this machine's CPUs and show what it learned (18 min)"
 	@echo "make test    tests that need no GPU (18 min)"
 	@echo "make long    tests of whole clusters and fleets, a minute or more each (9 min)"
-	@echo "make unit    unit tests only (one to two minutes)"
+	@echo "make unit    unit tests only (a minute)"
 	@echo "make lint    ruff, mypy and the layers between the rooms"
 	@echo "make format  let ruff write the code its way"
 	@echo "make docs    write docs/configuration.md and docs/metrics.md anew"
@@ -31,8 +31,9 @@ demo: $(COMPLETE)
 	@$(BIN)/redline train --config demo name=$(NAME) seed=$(SEED)
 
 test: $(COMPLETE)
-	@echo "test: unit, integration and chaos tests"
+	@echo "test: unit, process, integration and chaos tests"
 	@$(BIN)/pytest --numprocesses=auto tests/unit
+	@$(BIN)/pytest --numprocesses=auto tests/processes
 	@$(BIN)/pytest -m "not gpu and not long" tests/integration tests/chaos
 
 long: $(COMPLETE)
@@ -40,7 +41,7 @@ long: $(COMPLETE)
 	@$(BIN)/pytest -m "long and not gpu" tests/integration tests/chaos
 
 unit: $(COMPLETE)
-	@echo "unit: tests without Ray and vLLM"
+	@echo "unit: tests without engines and other processes"
 	@$(BIN)/pytest --numprocesses=auto tests/unit
 
 lint: $(COMPLETE) $(OVERLAY)

@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import `cluster_fakes` and what other tests share."""
+"""Lets the tests of this folder import the fakes that lie beside them."""
 
 import sys
 from pathlib import Path

@@ -7,8 +7,7 @@ import cluster_fakes as fakes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_scale import make_scaler
-from worker_fakes import World
+from worker_fakes import World, make_scaler
 
 from redline.actors.records import SandboxHealth
 from redline.cluster.config import AutoscaleSettings

@@ -114,7 +114,7 @@ class Run:
         self.store._lock.release()
 
 
-DELAYS = st.floats(0.0005, 0.01)
+DELAYS = st.floats(0.0005, 0.004)
 POLICIES = st.sampled_from(SamplingPolicy)
 
 

@@ -5,7 +5,7 @@ import time
 
 import cluster_fakes as fakes
 import pytest
-from test_monitoring_board import make_pool, make_sampler
+from stats_fakes import make_pool, make_sampler
 
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.load import load_config
@@ -83,7 +83,12 @@ def test_a_refused_start_leaves_no_status_behind(config, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_file_is_renewed_while_nothing_happens(config):
+@pytest.fixture
+def often(monkeypatch):
+    monkeypatch.setattr("redline.cluster.monitoring.monitor._SECONDS_BETWEEN_WRITES", 0.02)
+
+
+def test_the_file_is_renewed_while_nothing_happens(config, often):
     with RunDirectory.create(config) as directory, Monitor(config, directory) as monitor:
         monitor.write()
         first = read_status(directory.path).written_at
@@ -109,7 +114,7 @@ def test_phases_and_what_they_wait_for_are_told(config, capsys):
     assert "starting workers took" in told and "hello" in told and "step 1/2" in told
 
 
-def test_a_disk_without_room_does_not_end_the_watch(config, monkeypatch):
+def test_a_disk_without_room_does_not_end_the_watch(config, often, monkeypatch):
     with RunDirectory.create(config) as directory, Monitor(config, directory) as monitor:
         monitor.write()
         first = read_status(directory.path).written_at

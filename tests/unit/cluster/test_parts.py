@@ -1,12 +1,7 @@
-"""The small parts of a run: order of tasks, checkpoints, curves, resources, guardian, rows."""
+"""The small parts of a run: order of tasks, checkpoints, curves, resources, rows."""
 
 import asyncio
 import dataclasses
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import cluster_fakes as fakes
 import pytest
@@ -15,7 +10,6 @@ from hypothesis import strategies as st
 
 from redline.actors.evaluation_summary import EvalResult, TaskScore, TurnsRate
 from redline.actors.intervals import wilson
-from redline.cluster import guardian
 from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.errors import UserError
 from redline.cluster.evaluating import Evaluation, spread
@@ -157,73 +151,6 @@ def test_workers_with_custom_resources_need_nodes_that_announce_them():
     told = str(caught.value)
     assert "2 sandbox of 1 CPU + 1 redline_sandbox; free: head: 8 CPU, pool: 2 CPU + 1" in told
     assert "add nodes that announce redline_sandbox" in told
-
-
-def test_the_guardian_ends_what_a_killed_driver_leaves(tmp_path):
-    code = (
-        "import subprocess, sys, time\n"
-        "from redline.cluster.guardian import Guardian\n"
-        "Guardian()\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)'],"
-        " start_new_session=True)\n"
-        "print(child.pid, flush=True)\n"
-        "time.sleep(100)\n"
-    )
-    driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    child = int(driver.stdout.readline())
-    driver.kill()
-    driver.wait()
-    deadline = time.monotonic() + 15
-    while alive(child) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive(child)
-
-
-def test_an_orderly_end_leaves_nobody_either():
-    watch = guardian.Guardian()
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
-    assert watch.close() == 1
-    assert child.wait(timeout=5) == -9
-    assert guardian.MARKER not in os.environ
-
-
-_HIDING = """
-import ctypes, os, subprocess, sys, time
-libc = ctypes.CDLL(None)
-time.sleep(3)  # the guardian looks once a second
-start, end = map(int, open("/proc/self/stat").read().rpartition(")")[2].split()[47:49])
-ctypes.memset(start, 0, end - start)
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"], env={})
-print("hidden", flush=True)  # its parent is gone by then
-time.sleep(100)
-"""
-
-
-def test_who_hides_its_environment_and_loses_its_parent_is_ended_all_the_same():
-    watch = guardian.Guardian()
-    leave = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]])"
-    parent = subprocess.Popen(
-        [sys.executable, "-c", leave, _HIDING], stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdout.readline() == "hidden\n"
-    assert parent.wait(timeout=10) == 0
-    assert watch.close() == 2
-
-
-def test_a_guardian_that_was_killed_is_told_of():
-    watch = guardian.Guardian()
-    watch._process.kill()
-    watch._process.wait()
-    with pytest.raises(RuntimeError, match="guardian of this run was killed"):
-        watch.close()
-
-
-def alive(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def result(share):

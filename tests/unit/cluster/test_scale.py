@@ -6,25 +6,11 @@ import json
 import threading
 
 import pytest
-from worker_fakes import World
+from worker_fakes import World, make_scaler
 
 from redline.cluster.control import ControlServer, ask, is_running
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.main import run as redline
-from redline.cluster.resources import Need, Offer
-from redline.cluster.workers.scaling import Scaler
-
-NEEDS = {
-    "samplers": Need(kind="sampler", count=0, num_cpus=2.0, num_gpus=1.0),
-    "sandboxes": Need(kind="sandbox", count=0, num_cpus=1.0, num_gpus=0.0),
-}
-
-
-def make_scaler(world, *, cpus=100.0, gpus=100.0, fits=lambda engines: None):
-    async def offers():
-        return [Offer(node="big", num_cpus=cpus, num_gpus=gpus)]
-
-    return Scaler(world.rollouts, needs=NEEDS, offers=offers, fits=fits, tell=world.lines.append)
 
 
 def scaled(work, **world):

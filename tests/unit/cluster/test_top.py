@@ -6,7 +6,7 @@ import time
 import cluster_fakes as fakes
 import pytest
 from rich.console import Console
-from test_monitoring_board import make_pool, make_sampler
+from stats_fakes import make_pool, make_sampler
 
 from redline.cluster.main import run
 from redline.cluster.metrics import Metrics, curves_of

@@ -1,4 +1,4 @@
-"""Lets the tests of this folder, and the processes they start, import `replay_factories`."""
+"""Lets the tests of this folder, and the processes they start, import what lies beside them."""
 
 import sys
 from pathlib import Path

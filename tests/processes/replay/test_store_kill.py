@@ -36,7 +36,7 @@ for number in count():
 
 def run_and_kill(path: Path, seconds: float) -> list[list[str]]:
     """Run the writer, kill it `seconds` after it started writing; return what it reported."""
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    env = os.environ | {"PYTHONPATH": str(Path(make.__file__).parent)}
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, env=env
     )

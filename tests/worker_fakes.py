@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from redline.actors.records import SandboxHealth
 from redline.cluster.errors import WorkFailed
+from redline.cluster.resources import Need, Offer
 from redline.cluster.workers.budget import RestartBudget
 from redline.cluster.workers.ports import ResultLost, WeightsUnproven, WorkerLost
 from redline.cluster.workers.rollouts import RolloutFleet
 from redline.cluster.workers.samplers import ElasticSamplers
+from redline.cluster.workers.scaling import Scaler
 from redline.cluster.workers.supervisor import Patience, Supervisor
 from redline.replay.records import WeightReceipt
 
@@ -164,3 +166,16 @@ class World:
 @dataclass
 class Update:
     version: int
+
+
+NEEDS = {
+    "samplers": Need(kind="sampler", count=0, num_cpus=2.0, num_gpus=1.0),
+    "sandboxes": Need(kind="sandbox", count=0, num_cpus=1.0, num_gpus=0.0),
+}
+
+
+def make_scaler(world, *, cpus=100.0, gpus=100.0, fits=lambda engines: None):
+    async def offers():
+        return [Offer(node="big", num_cpus=cpus, num_gpus=gpus)]
+
+    return Scaler(world.rollouts, needs=NEEDS, offers=offers, fits=fits, tell=world.lines.append)

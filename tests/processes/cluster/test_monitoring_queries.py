@@ -11,7 +11,7 @@ from dataclasses import replace
 import cluster_fakes as fakes
 import pytest
 import yaml
-from test_monitoring_board import make_engine, make_pool, make_sampler, make_store
+from stats_fakes import make_engine, make_pool, make_sampler, make_store
 
 from redline.cluster.load import load_config
 from redline.cluster.metrics import curves_of
