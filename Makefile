@@ -38,6 +38,7 @@ test: $(COMPLETE)
 
 long: $(COMPLETE)
 	@echo "long: whole clusters, fleets and kills, which take a minute or more each"
+	@$(BIN)/pytest --hypothesis-profile=thorough --numprocesses=auto tests/unit
 	@$(BIN)/pytest -m "long and not gpu" tests/integration tests/chaos
 
 unit: $(COMPLETE)
