@@ -152,7 +152,7 @@ class TrainingRun:
             answering = asyncio.ensure_future(serve)
             try:
                 work = self._train_and_evaluate(fleet, switch)
-                return await unless_failed(work, fleet.rollouts.failure())
+                return await unless_failed(work, fleet.failure())
             finally:
                 answering.cancel()
         finally:
