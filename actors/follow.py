@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 OWNER = "REDLINE_ENGINE_OWNER"
 """Environment variable with the id of the process that an engine belongs to."""
@@ -20,14 +21,15 @@ def follow_owner() -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process with this id."""
+    """Whether a process with this id runs, which one that nobody has reaped does not.
+
+    When a node's raylet is killed, its dead workers may stay unreaped for as long as the node runs.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    except PermissionError:
-        return True
-    return True
+    return state not in "ZX"
 
 
 def _watch(owner: int) -> None:

@@ -124,6 +124,9 @@ class ReplayActor:
         """Ids of all groups that were ever appended."""
         return self._store.group_ids()
 
+    async def heartbeat(self) -> None:
+        """Answer, which one that hangs does not."""
+
     async def stats(self) -> StoreStats:
         """How many groups are in which state."""
         return self._store.stats()

@@ -58,8 +58,7 @@ class SimulatedSampler:
         """
         if self._version is None:
             raise EngineError(f"sampler {self.name} holds no weights yet: push a version first")
-        rng = random.Random(f"{self._seed}/{group_id}")
-        recorded = self._recording.draw(rng, self._rollout.group_size)
+        recorded = self.draw(group_id, begun)
         live = self._live[group_id] = LiveGroup(group_id, task, self.name, begun)
         try:
             plays = [self._play(live, index, played) for index, played in enumerate(recorded)]
@@ -69,6 +68,11 @@ class SimulatedSampler:
         return TrajectoryGroup(
             group_id=group_id, task_id=task.task_id, trajectories=tuple(trajectories)
         )
+
+    def draw(self, group_id: str, begun: PartialGroup | None) -> list[Trajectory]:
+        """The episodes of a group, whether it is begun already or not."""
+        rng = random.Random(f"{self._seed}/{group_id}")
+        return self._recording.draw(rng, self._rollout.group_size)
 
     async def update_weights(self, update: WeightUpdate) -> WeightReceipt:
         """Serve a version; there is nothing to prove, so the receipt tells no difference."""

@@ -143,6 +143,9 @@ class FleetSettings:
     """Most seconds before a replacement."""
     group_attempts: int = 5
     """Samplers that one group may lose before the run ends: it may be what ends them."""
+    turns_every: float = 30.0
+    """Seconds between two looks at the turns of groups in flight: a group whose sampler is lost
+    goes on from those that were seen last."""
     autoscale: AutoscaleSettings = field(default_factory=AutoscaleSettings)
 
 

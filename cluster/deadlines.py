@@ -8,21 +8,67 @@ from redline.cluster.errors import WorkFailed
 
 T = TypeVar("T")
 E = TypeVar("E")
+_TICK_SECONDS = 1.0
+"""A wait is measured in steps of this length, and a step that took longer counts as one."""
 
 
 async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
     """Await `work`; raise WorkFailed naming `what` when it takes longer than `seconds`.
 
-    Not by `asyncio.wait_for`, which in Python 3.11 forgets a cancellation that comes together with
-    the result.
+    Time for which this process itself was stopped (Ctrl-Z, a debugger) is not held against whom it
+    waits for. Not by `asyncio.wait_for`, which in Python 3.11 forgets a cancellation that comes
+    together with the result.
     """
     try:
-        async with asyncio.timeout(seconds) as limit:
-            return await work
+        async with asyncio.timeout(None) as limit:
+            alarm = _Alarm(limit, seconds)
+            try:
+                return await work
+            finally:
+                alarm.off()
     except TimeoutError as error:
         if not limit.expired():
             raise
         raise WorkFailed(f"{what}: no answer after {seconds:.0f} s") from error
+
+
+class _Alarm:
+    """Ends a timeout after so many seconds in which this process ran."""
+
+    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limit = limit
+        self._left = seconds
+        self._wait()
+
+    def off(self) -> None:
+        """Let the timeout be."""
+        self._next.cancel()
+
+    def _wait(self) -> None:
+        step = min(self._left, _TICK_SECONDS)
+        self._left -= step
+        self._next = self._loop.call_later(step, self._ring)
+
+    def _ring(self) -> None:
+        if self._loop.time() - self._next.when() > _TICK_SECONDS:
+            # We were stopped: answers that came meanwhile are only now taken in.
+            self._left += _TICK_SECONDS
+        if self._left > 0:
+            self._wait()
+        else:
+            self._limit.reschedule(self._loop.time())
+
+
+async def first_of(*works: Coroutine[Any, Any, T]) -> T:
+    """What the first of them that is done returns or raises; the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def unless_failed(work: Coroutine[Any, Any, T], failure: Coroutine[Any, Any, str]) -> T:

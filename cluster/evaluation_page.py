@@ -10,7 +10,7 @@ from redline.actors.evaluation_summary import EvalResult
 from redline.cluster.evaluating import ArmResult
 from redline.cluster.evaluation_pictures import draw_evaluation
 from redline.cluster.files import write_atomically
-from redline.cluster.page import document, embedded
+from redline.cluster.page import document, embedded, table
 
 _ABOUT = {
     "coe": "edits the program, one command at a time",
@@ -66,9 +66,8 @@ def _overall(results: Sequence[ArmResult]) -> str:
             f"{_cell(greedy.rate.rate, greedy.rate.ci_low, greedy.rate.ci_high)}{cells}"
             f"<td>{sampled.num_tokens:.0f}</td></tr>"
         )
-    return (
-        f"<h2>Solved</h2><table><tr><th></th><th>greedy</th>{head}<th>tokens an attempt</th></tr>"
-        f"{''.join(rows)}</table>"
+    return "<h2>Solved</h2>" + table(
+        f"<tr><th></th><th>greedy</th>{head}<th>tokens an attempt</th></tr>{''.join(rows)}"
     )
 
 
@@ -90,9 +89,8 @@ def _arm(result: ArmResult) -> str:
 def _budgets(sampled: EvalResult) -> str:
     head = "".join(f"<th>{entry.tokens}</th>" for entry in sampled.by_tokens)
     cells = "".join(f"<td>{entry.rate.rate:.1%}</td>" for entry in sampled.by_tokens)
-    return (
-        f"<table><tr><th>sampled tokens at most</th>{head}</tr>"
-        f"<tr><td>solved (sampled)</td>{cells}</tr></table>"
+    return table(
+        f"<tr><th>sampled tokens at most</th>{head}</tr><tr><td>solved (sampled)</td>{cells}</tr>"
     )
 
 
@@ -104,4 +102,4 @@ def _turns(greedy: EvalResult, sampled: EvalResult) -> str:
         + "</tr>"
         for name, arm in (("greedy", greedy), ("sampled", sampled))
     )
-    return f"<br><table><tr><th>turns at most</th>{head}</tr>{rows}</table>"
+    return "<br>" + table(f"<tr><th>turns at most</th>{head}</tr>{rows}")

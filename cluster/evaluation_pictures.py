@@ -1,5 +1,6 @@
 """An evaluation as one picture: solve rate against tokens spent, and how attempts ended."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ from redline.cluster.pictures import STYLE, percent
 from redline.replay.records import TrajectoryStatus
 
 _COLORS = {"coe": "#2563eb", "direct": "#ea7317", "thinking": "#7c3aed"}
+_FEW_OCTAVES = 2.5
+"""Below, powers of two alone would leave an axis with hardly a number."""
+_DARK, _LIGHT = "#111827", "white"
 _STATUS_COLORS = {
-    TrajectoryStatus.SOLVED: "#15803d",
-    TrajectoryStatus.EXITED: "#f59e0b",
-    TrajectoryStatus.TURN_LIMIT: "#9ca3af",
-    TrajectoryStatus.TRUNCATED: "#b91c1c",
+    TrajectoryStatus.SOLVED: ("#15803d", _LIGHT),
+    TrajectoryStatus.EXITED: ("#f59e0b", _DARK),
+    TrajectoryStatus.TURN_LIMIT: ("#9ca3af", _DARK),
+    TrajectoryStatus.TRUNCATED: ("#b91c1c", _LIGHT),
 }
+"""Of a bar and of what is written on it."""
 
 
 def draw_evaluation(path: Path, results: Sequence[ArmResult], *, title: str) -> None:
@@ -80,10 +85,13 @@ def _curve(
 
 
 def _token_axis(axis: Any, label: str) -> None:
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     if axis.get_lines() and any(len(line.get_xdata()) for line in axis.get_lines()):
         axis.set_xscale("log", base=2)
+        low, high = axis.get_xlim()
+        if math.log2(high / low) < _FEW_OCTAVES:
+            axis.xaxis.set_major_locator(LogLocator(base=2, subs=(1.0, 1.25, 1.5, 1.75)))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axis.xaxis.set_minor_locator(NullLocator())
     axis.set_ylim(bottom=0)
@@ -97,7 +105,7 @@ def _endings(axis: Any, results: Sequence[ArmResult]) -> None:
     axis.set_title("How attempts ended")
     names = [result.arm for result in results]
     left = [0.0] * len(results)
-    for status, color in _STATUS_COLORS.items():
+    for status, (color, ink) in _STATUS_COLORS.items():
         shares = [_share(result, status) for result in results]
         if not any(shares):
             continue
@@ -106,7 +114,7 @@ def _endings(axis: Any, results: Sequence[ArmResult]) -> None:
             if share >= 0.06:
                 axis.text(
                     left[index] + share / 2, index, f"{share:.0%}",
-                    ha="center", va="center", color="white", fontsize=9,
+                    ha="center", va="center", color=ink, fontsize=9,
                 )  # fmt: skip
         left = [a + b for a, b in zip(left, shares, strict=True)]
     axis.invert_yaxis()

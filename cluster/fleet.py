@@ -8,6 +8,7 @@ from typing import Any
 from redline.actors.batching import BatchingSandboxClient
 from redline.actors.replay_actor import ReplayActor
 from redline.cluster.config import RunConfig
+from redline.cluster.deadlines import first_of
 from redline.cluster.errors import WorkFailed
 from redline.cluster.handles import RaySandboxes, RayStore, answer
 from redline.cluster.isolation import RunIsolation
@@ -75,11 +76,22 @@ class Fleet(Rollouts):
     store: RayStore
     learner: RayLearner
     scaler: Scaler
+    heartbeat_every: float
+    """Seconds between two heartbeats of the store."""
 
     @property
     def closing(self) -> dict[str, Any]:
         """As above, and the store."""
         return {"replay": self.store.handle, **self.rollouts.handles}
+
+    async def failure(self) -> str:
+        """Wait until the run cannot go on for want of a worker; returns why.
+
+        The learner is not listened to, as it answers nothing while it trains: each call of it has
+        a deadline.
+        """
+        ends = self.rollouts.failure(), self.store.failure(self.heartbeat_every)
+        return await first_of(*ends)
 
 
 async def start_fleet(
@@ -107,6 +119,7 @@ async def start_fleet(
         ),
         learner=_learner_handle(learner, config),
         scaler=make_scaler(rollouts, cluster, config, tell=progress.say),
+        heartbeat_every=config.fleet.heartbeat_every,
     )
 
 

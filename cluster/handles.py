@@ -180,6 +180,18 @@ class RayStore:
         call = self.handle.compact.remote(keep_committed=self._keep, before=oldest)
         await self._answer(call)
 
+    async def failure(self, every: float) -> str:
+        """Wait until it is lost, or hangs; returns which. It is asked `every` so many seconds.
+
+        Without this, one that hangs would be noticed by those alone whose groups it does not take.
+        """
+        while True:
+            try:
+                await self._answer(self.handle.heartbeat.remote())
+            except WorkFailed as error:
+                return f"{error}; go on with --resume"
+            await asyncio.sleep(every)
+
     async def _answer(self, call: Awaitable[T]) -> T:
         """Await the store's answer; raises WorkFailed when it is lost or late."""
         what = "replay store (deadlines.store)"

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import sys
 import threading
 import time
@@ -79,6 +80,8 @@ class Cluster:
         those of a whole run.
         """
         self._logs = logs if config.ray.address is None else None
+        # Other runs on the cluster have workers of the same names.
+        self._namespace = f"redline-{config.name}-{secrets.token_hex(4)}"
         self._plugins = _Plugins(names=tuple(config.plugins), folder=str(Path.cwd()))
         _connect(config)
         try:
@@ -118,7 +121,7 @@ class Cluster:
         """
         options: dict[str, Any] = {
             "name": name,
-            "namespace": f"redline-{os.getpid()}",
+            "namespace": self._namespace,
             "num_cpus": num_cpus,
             "num_gpus": num_gpus,
             "resources": resources or {},

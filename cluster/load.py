@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PRESETS = Path(__file__).parent / "presets"
 Schema = TypeVar("Schema", RunConfig, SftConfig)
+_ALWAYS_SAVED = ("name", "steps")
+"""Without these it is not known what a run is; other keys may be of another release."""
 
 
 def load_config(name_or_file: str, overrides: "Sequence[str]" = ()) -> RunConfig:
@@ -36,6 +38,29 @@ def load_sft_config(name_or_file: str, overrides: "Sequence[str]" = ()) -> SftCo
     config = _load(SftConfig, name_or_file, overrides)
     check_sft(config)
     return config
+
+
+def load_saved(path: Path) -> RunConfig:
+    """The configuration in a run's folder, for somebody who only looks at the run.
+
+    Keys of other releases are left out; nothing is checked against the rest, and no plugin is
+    imported. Raises UserError when the file is damaged, or not a whole one.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        layer = _read_yaml(path)
+        if missing := [key for key in _ALWAYS_SAVED if key not in layer]:
+            raise UserError(f"it has no {' and no '.join(missing)}")
+        saved = OmegaConf.create(_known_part(RunConfig, layer))
+        merged = OmegaConf.merge(OmegaConf.structured(RunConfig), saved)
+        return cast("RunConfig", OmegaConf.to_object(merged))
+    except (UserError, OmegaConfBaseException) as error:
+        raise UserError(
+            f"{path} is only half written or damaged ({_reason(error)}); start the run again under "
+            "another name"
+        ) from error
 
 
 def to_yaml(config: RunConfig | SftConfig) -> str:
@@ -128,6 +153,18 @@ def _read_override(text: str) -> dict[str, Any]:
     except (OmegaConfBaseException, YAMLError) as error:
         raise UserError(f"override {text!r}: {one_line(error)}") from error
     return cast("dict[str, Any]", layer)
+
+
+def _known_part(schema: type, layer: dict[str, Any]) -> dict[str, Any]:
+    """What a dataclass tree has a place for."""
+    kept: dict[str, Any] = {}
+    for item in fields(schema):
+        if item.name not in layer:
+            continue
+        value = layer[item.name]
+        inner = isinstance(item.type, type) and is_dataclass(item.type) and isinstance(value, dict)
+        kept[item.name] = _known_part(cast("type", item.type), value) if inner else value
+    return kept
 
 
 def _dotted_keys(schema: type, prefix: str = "") -> "Iterable[str]":

@@ -5,6 +5,7 @@ with one line on stderr. Sub-commands import engines inside their functions, so 
 stays quick.
 """
 
+import errno
 import sys
 from typing import NoReturn
 
@@ -38,6 +39,7 @@ _Complaint: type[Exception] = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
 _INTERRUPTED = 130
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 app = typer.Typer(
     name="redline",
@@ -86,6 +88,10 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output left; there is nobody to tell
         return 1
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        return _complain(f"{one_line(error)}; make room, then train and sft go on with --resume", 1)
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -10,17 +10,23 @@ from redline.cluster.report_rows import Row, by_family, by_kind, by_turns
 from redline.cluster.result import RunSummary
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#111827;max-width:1100px;margin:2rem auto;
-padding:0 1rem}
-h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2rem}
+:root{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;color:#111827;background:#fff;max-width:1100px;
+margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem;margin-bottom:.2rem;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin-top:2rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #e5e7eb}
 th:first-child,td:first-child{text-align:left}th{color:#6b7280;font-weight:500}
-small{color:#6b7280;white-space:nowrap}.up{color:#15803d}.down{color:#b91c1c}.facts{color:#4b5563}img{max-width:100%}
-pre{background:#f3f4f6;padding:1rem;overflow-x:auto}.wide{columns:2;column-gap:3rem}
+small{color:#6b7280;white-space:nowrap}.up{color:#15803d}.down{color:#b91c1c}.facts{color:#4b5563}
+.wide{overflow-x:auto}img{max-width:100%}
+pre{background:#f3f4f6;padding:1rem;overflow-x:auto}
 details summary{cursor:pointer;font-weight:600;font-size:1.15rem;margin-top:2rem}
+@media (max-width:700px){body{margin:1rem auto}th,td{padding:.25rem .4rem}
+img{max-width:none;width:900px}}
 @media (prefers-color-scheme:dark){body{background:#111827;color:#e5e7eb}th,td{border-color:#374151}
-pre{background:#1f2937}.facts{color:#9ca3af}img{background:#fff;border-radius:6px}}
+pre{background:#1f2937}th,small,.facts{color:#9ca3af}.up{color:#4ade80}.down{color:#f87171}
+img{background:#fff;border-radius:6px}}
 """
 
 
@@ -46,16 +52,22 @@ def document(title: str, parts: Sequence[str]) -> str:
     """A whole page of HTML parts, with the style that all pages have."""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>redline: {html.escape(title)}</title><style>{_STYLE}</style>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
 
 
 def embedded(picture: Path, description: str) -> str:
-    """A picture as part of the page."""
+    """A picture as part of the page; a small screen shows a part of it at a size to be read."""
     image = base64.b64encode(picture.read_bytes()).decode()
-    return f'<img alt="{html.escape(description)}" src="data:image/png;base64,{image}">'
+    shown = f'<img alt="{html.escape(description)}" src="data:image/png;base64,{image}">'
+    return f'<div class="wide">{shown}</div>'
+
+
+def table(rows: str) -> str:
+    """A table of rows in HTML; what is wider than the screen is scrolled by itself."""
+    return f'<div class="wide"><table>{rows}</table></div>'
 
 
 def _heldout(summary: RunSummary) -> str:
@@ -68,9 +80,12 @@ def _heldout(summary: RunSummary) -> str:
     )
     rows = "".join(_overall_row(*arm) for arm in arms)
     return (
-        "<h2>Held-out tasks solved</h2><table><tr><th></th><th>tasks</th><th>before</th>"
-        "<th>after</th><th>difference</th><th>95 % interval of it</th></tr>"
-        f"{rows}</table>"
+        "<h2>Held-out tasks solved</h2>"
+        + table(
+            "<tr><th></th><th>tasks</th><th>before</th><th>after</th><th>difference in points</th>"
+            f"<th>95 % interval of it</th></tr>{rows}"
+        )
+        + '<p class="facts">In brackets: 95 % intervals of the rates.</p>'
     )
 
 
@@ -78,7 +93,7 @@ def _overall_row(name: str, before: Rate, after: Rate, difference: Difference) -
     return (
         f"<tr><td>{name}</td><td>{difference.tasks}</td><td>{_rate(before)}</td>"
         f"<td>{_rate(after)}</td>{_signed(difference.difference)}"
-        f"<td>{100 * difference.ci_low:+.1f} to {100 * difference.ci_high:+.1f} points</td></tr>"
+        f"<td>{100 * difference.ci_low:+.1f} to {100 * difference.ci_high:+.1f}</td></tr>"
     )
 
 
@@ -99,14 +114,15 @@ def _table(rows: Sequence[Row]) -> str:
         f"<td>{_rate(row.before)}</td><td>{_rate(row.after)}</td>{_signed(row.difference)}</tr>"
         for row in rows
     )
-    return (
-        "<table><tr><th></th><th>tasks</th><th>before</th><th>after</th><th>difference</th></tr>"
-        f"{lines}</table>"
+    return table(
+        "<tr><th></th><th>tasks</th><th>before</th><th>after</th><th>difference in points</th></tr>"
+        f"{lines}"
     )
 
 
 def _rate(rate: Rate) -> str:
-    return f"{rate.rate:.1%} ({rate.ci_low:.1%}–{rate.ci_high:.1%})"
+    interval = f"({rate.ci_low:.1%}–{rate.ci_high:.1%})"
+    return f"{rate.rate:.1%} <small>{interval}</small>"
 
 
 def _signed(value: float) -> str:

@@ -14,6 +14,8 @@ runs/<name>/result.json          written at the end
 
 import fcntl
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -33,19 +35,17 @@ class RunDirectory:
     nothing behind. A worker that failed leaves its logs.
     """
 
-    def __init__(self, path: Path, *, replay: str, made: list[Path], lock: IO[str]) -> None:
-        """`made` are the folders that this attempt created; empty for a resumed run.
-
-        `replay` is where the store lies.
-        """
+    def __init__(self, path: Path, config: RunConfig, *, made: list[Path], lock: IO[str]) -> None:
+        """`made` are the folders that this attempt created; empty for a resumed run."""
         self.path = path
+        self._config = config
         self._lock = lock
         self._made = made
         self._kept = not made
         self.logs = _next_attempt(path / "logs")
         self.attempt = int(self.logs.name.removeprefix("attempt_"))
         self.metrics = path / "metrics"
-        self.replay = replay
+        self.replay = store_location(config)
         self.checkpoints = path / "checkpoints"
         self.tasks = path / "tasks"
         self.isolation = path / "isolation.json"
@@ -67,7 +67,7 @@ class RunDirectory:
             path.mkdir(parents=True)
             lock = _lock(path)
             write_atomically(path / "config.yaml", to_yaml(config))
-            return RunDirectory(path, replay=store_location(config), made=made, lock=lock)
+            return RunDirectory(path, config, made=made, lock=lock)
         except OSError as error:
             _remove_empty(path, made)
             raise UserError(
@@ -84,13 +84,23 @@ class RunDirectory:
         try:
             lock = _lock(path)
             write_atomically(path / "config.yaml", to_yaml(config))
-            return RunDirectory(path, replay=store_location(config), made=[], lock=lock)
+            return RunDirectory(path, config, made=[], lock=lock)
         except OSError as error:
             raise UserError(f"cannot write the run directory {path}: {error.strerror}") from error
 
     def keep(self) -> None:
         """From here on the folder stays, whatever happens."""
         self._kept = True
+
+    def keep_counts(self, counts: Mapping[str, int]) -> None:
+        """Let a resumed run start with so many `samplers` and `sandboxes`; raises OSError."""
+        rollout, sandbox = self._config.rollout, self._config.sandbox
+        self._config = replace(
+            self._config,
+            rollout=replace(rollout, samplers=counts.get("samplers", rollout.samplers)),
+            sandbox=replace(sandbox, actors=counts.get("sandboxes", sandbox.actors)),
+        )
+        write_atomically(self.path / "config.yaml", to_yaml(self._config))
 
     def __enter__(self) -> "RunDirectory":
         return self

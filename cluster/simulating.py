@@ -103,7 +103,10 @@ async def start_simulated(config: RunConfig, append: Append) -> ElasticSamplers:
         tell=_log.warning,
     )
     samplers = ElasticSamplers(
-        fleet, attempts=config.fleet.group_attempts, push_seconds=config.deadlines.push
+        fleet,
+        attempts=config.fleet.group_attempts,
+        push_seconds=config.deadlines.push,
+        turns_every=config.fleet.turns_every,
     )
     fleet.admit = samplers.admit
     for member in fleet.open(config.rollout.samplers):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, one_line
-from redline.cluster.load import load_config
+from redline.cluster.load import load_saved
 from redline.replay.errors import ReplayError
 from redline.replay.identity import SEGMENTS, find_store_id
 from redline.replay.places import join_place, place_of, prove_writable
@@ -30,7 +30,7 @@ def store_of(path: str) -> str:
     inside, settings = Path(path) / "replay", Path(path) / "config.yaml"
     if inside.is_dir() or not settings.is_file():
         return str(inside) if inside.is_dir() else path
-    return store_location(load_config(str(settings)))
+    return store_location(load_saved(settings))
 
 
 def check_store(config: RunConfig, *, resume: bool) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,11 +149,12 @@ class TrainingRun:
             fleet.rollouts.on_sandbox = lambda: self._record(fleet.isolation)
             self._record(fleet.isolation)
             self.monitor.watch(lambda: fleet.closing, fleet.restarts)
+            fleet.scaler.on_asked = self._keep_counts
             serve = control.serve(fleet.scaler.answer, self.progress.say)
             answering = asyncio.ensure_future(serve)
             try:
                 work = self._train_and_evaluate(fleet, switch)
-                return await unless_failed(work, fleet.rollouts.failure())
+                return await unless_failed(work, fleet.failure())
             finally:
                 answering.cancel()
         finally:
@@ -164,6 +166,13 @@ class TrainingRun:
         """Keep under what programs are executed."""
         self.isolation = isolation
         isolation.save(self.directory.isolation)
+
+    def _keep_counts(self, counts: Mapping[str, int]) -> None:
+        """Let --resume start with as many workers as were asked for last."""
+        try:
+            self.directory.keep_counts(counts)
+        except OSError as error:
+            self.progress.say(f"--resume will not know of these counts: {one_line(error)}")
 
     async def _train_and_evaluate(self, fleet: Fleet, switch: StopSwitch) -> RunSummary | None:
         observer = RunObserver(self.config, self.directory, self.progress, self.monitor, self.began)

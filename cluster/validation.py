@@ -87,6 +87,7 @@ _POSITIVE = frozenset({
     "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "rollout.simulation.speed",
     "sandbox.cpu_seconds", "sandbox.wall_seconds", "metrics.every", "sft.epochs",
     "sft.optimizer.learning_rate", "fleet.heartbeat_every", "fleet.restart_window",
+    "fleet.turns_every",
     "fleet.autoscale.sandbox_load", "fleet.autoscale.every",
 })  # fmt: skip
 

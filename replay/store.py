@@ -38,6 +38,7 @@ from redline.replay.in_flight import load_in_flight, save_in_flight
 from redline.replay.ledger import Ledger
 from redline.replay.manifest import Manifest
 from redline.replay.places import StorePath, place_of
+from redline.replay.reachable import check_reachable
 from redline.replay.records import DropReason, PartialGroup, TrajectoryGroup
 from redline.replay.sampling import Sampling
 from redline.replay.schema import check_schema
@@ -62,15 +63,14 @@ class ReplayStore:
     ) -> None:
         """Open the store at `path`, made when it is missing; every sealed group is found again.
 
-        `path` is a folder or a URL that `places.place_of` knows.
-        `sampling` says which groups are lent, first in first out by default. Segments that are
-        damaged or gone are logged with the groups that are lost; such a group is taken again
-        unless it was trained on.
+        `path` is a folder or a URL that `places.place_of` knows. `sampling` says which groups are
+        lent, first in first out by default. Segments that are damaged or gone are logged with the
+        groups that are lost; such a group is taken again unless it was trained on.
 
         `lease_seconds` is measured by `clock`; a lease lives no longer than this object.
         Raises `StoreError` when another process writes to it or its URL leads nowhere,
-        `SchemaVersionError` when another
-        version made it, `JournalError` when its journal is damaged in the middle.
+        `SchemaVersionError` when another version made it, `JournalError` when its journal is
+        damaged in the middle.
         """
         if groups_per_segment < 1:
             raise StoreError(f"groups_per_segment is {groups_per_segment}, expected at least 1")
@@ -248,23 +248,10 @@ class ReplayStore:
         self._known -= again - {entry.group_id for entry in self._ledger.entries.values()}
 
     def _check_cursor(self, cursor: Cursor) -> None:
-        if cursor.store_id != self.store_id:
-            raise StoreError(
-                f"{self.path}: cursor of store {cursor.store_id}, but this is {self.store_id}"
-            )
-        ranges = [*cursor.committed, *(entry.groups for entry in cursor.dropped)]
-        newest = max((r.last for r in ranges), default=-1)
-        if newest >= self._next_sequence:
-            raise StoreError(
-                f"{self.path}: cursor names group {newest}, but the store has only "
-                f"{self._next_sequence}; is this an older copy of it?"
-            )
-        missing = self._ledger.retired_outside(cursor)
-        if missing:
-            raise StoreError(
-                f"{self.path}: cursor needs {missing} groups that retention deleted; resume from "
-                "a newer checkpoint, and give `compact` the cursor of the oldest one you keep"
-            )
+        try:
+            check_reachable(cursor, self.store_id, self._next_sequence, self._ledger)
+        except StoreError as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     def compact(self, *, keep_committed: int, before: Cursor | None = None) -> int:
         """Delete whole segments whose groups are all done; returns the bytes freed.

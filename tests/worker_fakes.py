@@ -27,6 +27,9 @@ class FakeWorker:
     sandboxes: tuple[str, ...] = ()
     groups: dict[str, int] = field(default_factory=dict)
     handle: object = None
+    turns: tuple = ()
+    """What it tells of groups in flight instead of its name."""
+    asked: int = 0
 
     def __post_init__(self):
         self.handle = self
@@ -73,6 +76,9 @@ class FakeWorker:
         await asyncio.sleep(3600 if self.hung else 0)
         if self.dead:
             raise WorkFailed(f"{self.name} was lost: {self.dead}")
+        self.asked += 1
+        if self.turns:
+            return self.turns
         return (f"begun on {self.name}",)
 
     async def roll_out(self, task, group_id, begun):
@@ -99,7 +105,15 @@ class World:
     """A fleet of fake workers, and what became of its groups."""
 
     def __init__(
-        self, *, samplers=2, sandboxes=1, starts_proven=False, attempts=5, push=30.0, **patience
+        self,
+        *,
+        samplers=2,
+        sandboxes=1,
+        starts_proven=False,
+        attempts=5,
+        push=30.0,
+        turns_every=3600.0,
+        **patience,
     ):
         self.workers = {}
         self.went_on = []
@@ -114,6 +128,7 @@ class World:
         self.asked = samplers, sandboxes
         self.attempts = attempts
         self.push_seconds = push
+        self.turns_every = turns_every
 
     def spawn(self, name):
         self.workers[name] = FakeWorker(name, self)
@@ -126,6 +141,7 @@ class World:
             attempts=self.attempts,
             push_seconds=self.push_seconds,
             proven=0 if self.starts_proven else None,
+            turns_every=self.turns_every,
         )
         self.rollouts = RolloutFleet(self.samplers, self.supervisor("sandbox"))
         for fleet, count in ((self.samplers.fleet, samplers), (self.rollouts.sandboxes, sandboxes)):

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from redline.cluster.config import RunConfig
 from redline.cluster.dashboard.lock_holder import lock_holder
 from redline.cluster.errors import UserError, one_line
+from redline.cluster.load import load_saved
 from redline.cluster.status_file import FILE_NAME, find_run
 from redline.cluster.store_place import store_below
 from redline.replay import identity
@@ -23,7 +22,7 @@ class RunFiles:
     name: str
     model: str
     steps: int
-    """Steps that the run is to take; 0 when the configuration does not say."""
+    """Steps that the run is to take."""
     store: Place
     """The replay store."""
 
@@ -46,13 +45,13 @@ class RunFiles:
 def open_run(run: str, root: Path) -> RunFiles:
     """The run in a folder or of a name in `root`; UserError when there is nothing to show."""
     folder = find_run(run, root).resolve()
-    settings = _settings(folder / "config.yaml")
+    config = load_saved(folder / "config.yaml")
     files = RunFiles(
         folder=folder,
-        name=str(settings.get("name", folder.name)),
-        model=str(settings.get("model", "")),
-        steps=_whole(settings.get("steps")),
-        store=_store(settings, folder),
+        name=config.name,
+        model=config.model,
+        steps=config.steps,
+        store=_store(config, folder),
     )
     _refuse_empty(files)
     _refuse_other_store(files)
@@ -74,27 +73,11 @@ def _written(folder: Path) -> float:
     return max(file.stat().st_mtime for file in files if file.exists())
 
 
-def _settings(path: Path) -> dict[str, Any]:
-    """The configuration; keys that this release does not know are no reason to refuse a run."""
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is only half written or damaged: {one_line(error)}") from error
-    if not isinstance(settings, dict):
-        raise UserError(
-            f"{path} is only half written or damaged: expected keys and values; start the run "
-            "again under another name"
-        )
-    return settings
-
-
-def _store(settings: dict[str, Any], folder: Path) -> Place:
-    replay = settings.get("replay")
-    root = replay.get("root") if isinstance(replay, dict) else None
-    if not isinstance(root, str):
+def _store(config: RunConfig, folder: Path) -> Place:
+    if config.replay.root is None:
         return folder / "replay"
     try:
-        return place_of(store_below(root, str(settings.get("name", folder.name))))
+        return place_of(store_below(config.replay.root, config.name))
     except ReplayError as error:
         raise UserError(one_line(error)) from error
 
@@ -119,7 +102,3 @@ def _refuse_other_store(files: RunFiles) -> None:
         identity.read_store_id(files.store)
     except ReplayError as error:
         raise UserError(one_line(error)) from error
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from redline.cluster.errors import UserError, one_line
+from redline.cluster.errors import UserError
+from redline.cluster.load import load_saved
 from redline.cluster.metrics import read_steps
 
 
@@ -27,23 +28,14 @@ def is_run(folder: Path) -> bool:
 
 def read_progress(folder: Path) -> RunProgress:
     """Read a run's folder; UserError when it is none, or was left half-written."""
-    import yaml
-
     if not is_run(folder):
         raise UserError(f"{folder} is no run directory: it has no config.yaml")
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        total = int(config["steps"])
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(
-            f"{folder}/config.yaml is no configuration of a run ({one_line(error)}): the run was "
-            "left half-written; remove the folder, or start the run under another name"
-        ) from error
+    config = load_saved(folder / "config.yaml")
     steps = read_steps(folder / "metrics" / "steps.jsonl")
     latest = folder / "checkpoints" / "latest"
     return RunProgress(
         step=steps[-1]["step"] if steps else 0,
-        steps=total,
+        steps=config.steps,
         checkpoint=latest.read_text(encoding="utf-8").strip() if latest.is_file() else None,
         finished=(folder / "result.json").is_file(),
     )

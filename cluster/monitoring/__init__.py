@@ -7,7 +7,7 @@
     monitor.py                  keeps board, status file and exporter up to date while a run lasts
     ray_export.py               the board through `ray.util.metrics`, for Prometheus
     sinks.py, wandb_sink.py, mlflow_sink.py     curves to other places than TensorBoard
-    grafana.py, panels.py, alerts.py            dashboard and alert rules, generated and checked
+    grafana.py, panels*.py, alerts.py           dashboard and alert rules, generated and checked
     reference.py                docs/metrics.md
     files/                      what the last two write, shipped with the package
 

@@ -1,8 +1,10 @@
-"""The Grafana dashboard and the files that provision it, from `panels.py`."""
+"""The Grafana dashboard and the files that provision it, from `panels*.py`."""
 
 from typing import Any
 
-from redline.cluster.monitoring.panels import ROWS, Panel
+from redline.cluster.monitoring.panels import Panel
+from redline.cluster.monitoring.panels_of_training import TRAINING_ROWS
+from redline.cluster.monitoring.panels_of_workers import WORKER_ROWS
 from redline.cluster.monitoring.queries import metrics_in, promql
 
 _COLUMNS = 24
@@ -12,6 +14,7 @@ _PICTURE = (8, 8)
 _RUN = 'run=~"$run"'
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 DASHBOARD_UID = "redline"
+ROWS = (*TRAINING_ROWS, *WORKER_ROWS)
 
 
 def dashboard() -> dict[str, Any]:

@@ -177,8 +177,11 @@ class Monitor:
         )
 
     def write(self) -> None:
-        """Bring the status file up to date."""
-        with self._writing:
+        """Bring the status file up to date.
+
+        A full disk is no reason to end: who must write tells of it, and it may get room.
+        """
+        with self._writing, suppress(OSError):
             write_status(self._folder, self.status())
 
     @property
@@ -246,8 +249,7 @@ class Monitor:
 
     def _tick(self) -> None:
         while not self._end.wait(_SECONDS_BETWEEN_WRITES):
-            with suppress(OSError):  # of a full disk those tell who must write; it may get room
-                self.write()
+            self.write()
 
 
 def _tell_failure(watching: "asyncio.Task[None]") -> None:

@@ -56,6 +56,7 @@ def make_rollouts(
         attempts=config.fleet.group_attempts,
         push_seconds=config.deadlines.push,
         proven=version,
+        turns_every=config.fleet.turns_every,
     )
     sandboxes.open(config.sandbox.actors)
     samplers.fleet.open(config.rollout.samplers)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from redline.cluster.deadlines import in_time
+from redline.cluster.deadlines import first_of, in_time
 from redline.cluster.errors import WorkFailed
 from redline.cluster.workers.lifecycle import Member, Stage
 from redline.cluster.workers.ports import SamplerWorker, SandboxWorker
@@ -31,7 +31,7 @@ class RolloutFleet:
         """What each sandbox told when it had started."""
         self.on_sandbox: Callable[[], None] = _nothing
         """Called when a sandbox was added to them."""
-        self._announcing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         samplers.fleet.admit = self._admit_sampler
         sandboxes.admit = self._admit_sandbox
         sandboxes.drained = self._sandbox_drained
@@ -52,22 +52,17 @@ class RolloutFleet:
         self.sandbox_starts += [member.told for member in self.sandboxes.members]
         self.sandboxes.run()
         self.samplers.fleet.run()
-        self._announcing = asyncio.ensure_future(self._announce_changes())
+        beside = self._announce_changes(), self.samplers.keep_turns()
+        self._tasks = [asyncio.ensure_future(work) for work in beside]
 
     async def failure(self) -> str:
         """Wait until one of the fleets has nobody left and gets nobody; returns why."""
-        waits = [asyncio.ensure_future(fleet.failure()) for fleet in self.fleets.values()]
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
-        finally:
-            for wait in waits:
-                wait.cancel()
+        return await first_of(*(fleet.failure() for fleet in self.fleets.values()))
 
     async def close(self) -> None:
         """Stop supervising; whoever lives goes on."""
-        if self._announcing is not None:
-            self._announcing.cancel()
+        for task in self._tasks:
+            task.cancel()
         for fleet in self.fleets.values():
             await fleet.close()
 

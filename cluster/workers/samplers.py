@@ -2,8 +2,8 @@
 
 What always holds:
 - only a sampler that has proven the newest published weights is given a group;
-- a group whose sampler is lost starts again on another one under the same id, of which the store
-  keeps one copy;
+- a group whose sampler is lost goes on under the same id on another one, from the turns that were
+  last seen of it; of each id the store keeps one copy;
 - when `push` returns, every sampler that may be given work serves the pushed version; one that
   could not prove it in time is replaced.
 """
@@ -44,6 +44,7 @@ class ElasticSamplers:
     push_seconds: deadline of a whole push.
     proven:       version of the weights that samplers start with; None when they are not to be
                   served, so that nothing is sampled before the first push.
+    turns_every:  seconds between two looks at the turns of groups in flight.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ElasticSamplers:
         attempts: int,
         push_seconds: float,
         proven: int | None = None,
+        turns_every: float = 30.0,
     ) -> None:
         self.fleet = fleet
         self.requeued = 0
@@ -63,12 +65,40 @@ class ElasticSamplers:
         self._version = proven
         self._starts_proven = proven is not None
         self._published = News()
+        self._turns_every = turns_every
+        self._turns: dict[str, PartialGroup | None] = {}
+        """Of every group that is rolled out, what was last seen."""
 
     async def roll_out(
         self, task: RepairTask, group_id: str, begun: PartialGroup | None = None
     ) -> None:
         """Sample a group and store it; the trajectories never pass through the driver."""
-        await self._somewhere(group_id, lambda worker: worker.roll_out(task, group_id, begun))
+        turns = self._turns
+        turns[group_id] = begun
+        try:
+            await self._somewhere(
+                group_id, lambda worker: worker.roll_out(task, group_id, turns[group_id])
+            )
+        finally:
+            del turns[group_id]
+
+    async def keep_turns(self) -> None:
+        """Look at the turns of groups in flight now and then, until cancelled.
+
+        Were a group begun anew whenever its sampler is lost, episodes would get shorter: the longer
+        one is, the likelier it is lost before its end.
+        """
+        while True:
+            await asyncio.sleep(self._turns_every)
+            for member in self.fleet.at(Stage.SERVING, Stage.DRAINING):
+                if not self._turns:
+                    break
+                try:
+                    told = member.worker.in_flight()
+                    groups = await in_time(told, self._turns_every, member.name)
+                except WorkFailed:
+                    continue  # its heartbeats tell whether it is lost, or only busy
+                self._turns |= {g.group_id: g for g in groups if g.group_id in self._turns}
 
     async def in_flight(self) -> list[PartialGroup]:
         """Every group that is being sampled; of a sampler that is lost, none."""

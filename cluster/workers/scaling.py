@@ -32,6 +32,8 @@ class Scaler:
         self._offers = offers
         self._fits = fits
         self._tell = tell
+        self.on_asked: Callable[[Mapping[str, int]], None] = _nothing
+        """Called with the counts that somebody asked for, once the fleets follow them."""
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Scale as a request of `redline scale` says, and tell how the fleets are.
@@ -42,6 +44,8 @@ class Scaler:
         if not isinstance(targets, dict):
             raise UserError(f"scale={targets!r}: expected an object of counts by fleet")
         await self.scale(targets)
+        if targets:
+            self.on_asked(targets)
         return self.state()
 
     async def scale(self, targets: Mapping[str, int], why: str = "asked for") -> None:
@@ -74,6 +78,10 @@ class Scaler:
             return
         check_placeable(needs, await self._offers())
         self._fits(max(0, more.get("samplers", 0)))
+
+
+def _nothing(_: Mapping[str, int]) -> None:
+    """Nobody wants to know."""
 
 
 def _state(fleet: Supervisor[Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from redline.actors.environment import prepare_environment
 from redline.actors.follow import OWNER
 from redline.actors.settings import EngineSettings
@@ -26,17 +28,20 @@ def start(owner: int) -> subprocess.Popen:
     return child
 
 
-def test_a_process_ends_soon_after_its_owner():
+@pytest.mark.parametrize("reaped", [True, False])
+def test_a_process_ends_soon_after_its_owner(reaped):
     owner = subprocess.Popen(["/bin/sleep", "60"])
     child = start(owner.pid)
     try:
         assert child.poll() is None
         owner.kill()
-        owner.wait()
+        if reaped:
+            owner.wait()
         assert child.wait(timeout=20) == 1
     finally:
         child.kill()
         child.wait()
+        owner.wait()
 
 
 def test_the_environment_names_the_owner_and_keeps_what_the_user_set(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """The command line: exit statuses, one line on stderr, results on stdout."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -61,6 +62,16 @@ def test_wrong_input_is_one_line_and_status_2(redline, tmp_path, arguments, mess
     assert err.count("\n") == 1
     assert err.startswith("redline: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_status_1(redline, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "x.jsonl")
+
+    monkeypatch.setattr("redline.dsl.task_files.write_tasks", full)
+    status, out, err = redline("tasks", "generate", "--count", "1", "--output", "x.jsonl")
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1].startswith("redline: [Errno 28] No space left on device: 'x.jsonl'")
 
 
 def test_a_model_folder_without_weights_is_refused(redline, tmp_path):

@@ -85,6 +85,10 @@ def test_the_base_is_a_ray_cluster():
         lambda spec: spec["workerGroupSpecs"][0].pop("maxReplicas"),
         lambda spec: spec["workerGroupSpecs"][0]["rayStartParams"].update({"num-cpus": 2}),
         lambda spec: container(spec["headGroupSpec"])["resources"]["limits"].update(memory="8 GB"),
+        lambda spec: container(spec["headGroupSpec"])["resources"]["limits"].update(memory="8ki"),
+        lambda spec: spec.pop("rayVersion"),
+        lambda spec: spec.update(rayVersion="2.51.0"),
+        lambda spec: spec["headGroupSpec"]["template"]["spec"].update(restartPolicy="Always"),
     ],
 )
 def test_the_schema_refuses_what_kuberay_refuses(change):
@@ -92,6 +96,32 @@ def test_the_schema_refuses_what_kuberay_refuses(change):
     change(broken["spec"])
     with pytest.raises(jsonschema.ValidationError):
         validate(broken)
+
+
+@pytest.mark.parametrize("name", ["1st", "Redline", "redline-", "r" * 48])
+def test_the_schema_refuses_names_that_kuberay_refuses(name):
+    broken = base()
+    broken["metadata"]["name"] = name
+    with pytest.raises(jsonschema.ValidationError):
+        validate(broken)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda spec: spec.pop("rayClusterSpec"),
+        lambda spec: spec.update(shutdownAfterJobFinishes=False),
+        lambda spec: spec.update(activeDeadlineSeconds=0),
+    ],
+)
+def test_the_schema_refuses_jobs_that_kuberay_refuses(change):
+    path = MANIFESTS / "kubernetes/as-job/copy/rayjob.yaml"
+    job = yaml.safe_load(path.read_text())
+    job["spec"].update(entrypoint="exec true", rayClusterSpec=base()["spec"])
+    validate(job)
+    change(job["spec"])
+    with pytest.raises(jsonschema.ValidationError):
+        validate(job)
 
 
 @needs_kubectl
@@ -189,10 +219,11 @@ def test_the_slurm_script_starts_every_node_and_saves_before_its_time_is_up(tmp_
     finally:
         script.kill()
     said = log.read_text().splitlines()
+    # Each is started behind the script's back, so they may speak in any order.
     starts = [line for line in said if "ray start" in line]
-    assert len(starts) == 2
-    assert "--nodelist=n1" in starts[0] and "--head --port=6379" in starts[0]
-    assert "--nodelist=n2" in starts[1] and "--address=10.0.0.1:6379" in starts[1]
+    head, other = sorted(starts, key=lambda line: "--nodelist=n2" in line)
+    assert "--nodelist=n1" in head and "--head --port=6379" in head
+    assert "--nodelist=n2" in other and "--address=10.0.0.1:6379" in other
     assert "redline train --config multi_node name=x ray.address=10.0.0.1:6379 --resume" in said
     assert said.index("saved") < said.index("scontrol requeue 7")
     assert not (tmp_path / ".redline-slurm/7/token").exists()

@@ -4,7 +4,7 @@ import pytest
 
 from redline.cluster.config import RunConfig, SftConfig
 from redline.cluster.errors import UserError
-from redline.cluster.load import load_config, load_sft_config, preset_names, to_yaml
+from redline.cluster.load import load_config, load_saved, load_sft_config, preset_names, to_yaml
 from redline.cluster.plan import plan_figures, plan_text
 from redline.cluster.resuming import resumed_config
 
@@ -175,6 +175,26 @@ def test_resume_takes_the_saved_configuration_and_refuses_what_must_stay(tmp_pat
         resumed_config(divided, ["learner.ranks=2"])
     with pytest.raises(UserError, match="no run to resume"):
         resumed_config(load_config("demo", [root, "name=other"]), [])
+
+
+def test_a_run_of_another_release_can_be_looked_at(tmp_path):
+    saved = tmp_path / "config.yaml"
+    config = load_config("demo", ["name=old", "replay.root=/store"])
+    known = to_yaml(config)
+    saved.write_text(known.replace("rollout:\n", "rollout:\n  invented: 1\n") + "newer: {a: 1}\n")
+    assert load_saved(saved) == config
+    with pytest.raises(UserError, match="unknown key"):
+        load_config(str(saved))
+    saved.write_text("name: old\nsteps: 7\nplugins: [not_installed_here]\n")
+    assert (load_saved(saved).steps, load_saved(saved).replay.root) == (7, None)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "name: [half", "name: x\n", "name: x\nsteps: no\n"])
+def test_a_saved_configuration_that_is_not_whole_is_refused(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match="only half written or damaged") as caught:
+        load_saved(tmp_path / "config.yaml")
+    assert "\n" not in str(caught.value)
 
 
 def test_adapters_of_a_model_from_nothing_are_refused():

@@ -314,7 +314,7 @@ def test_a_half_written_run_is_refused_in_one_line(tmp_path, text):
     with pytest.raises(UserError, match="is no run directory: it has no config"):
         read_progress(tmp_path)
     (tmp_path / "config.yaml").write_text(text)
-    with pytest.raises(UserError, match="left half-written") as caught:
+    with pytest.raises(UserError, match="only half written or damaged") as caught:
         read_progress(tmp_path)
     assert "\n" not in str(caught.value)
 

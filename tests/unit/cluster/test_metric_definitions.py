@@ -11,7 +11,7 @@ from redline.cluster.config import RunConfig
 from redline.cluster.metrics import curves_of
 from redline.cluster.monitoring.alerts import Timing, alerts
 from redline.cluster.monitoring.definitions import Kind, all_metrics
-from redline.cluster.monitoring.panels import ROWS
+from redline.cluster.monitoring.grafana import ROWS
 from redline.cluster.monitoring.queries import metrics_in
 from redline.cluster.monitoring.reference import reference
 

@@ -1,6 +1,7 @@
 """What the failures of an actor mean, for the worker, for its group and for the run."""
 
 import asyncio
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from ray.exceptions import ActorDiedError, ObjectLostError, RayTaskError
 from redline.actors.errors import EngineError, WeightMismatch
 from redline.actors.records import SamplerHealth
 from redline.cluster.errors import WorkFailed
+from redline.cluster.handles import RayStore
 from redline.cluster.workers.ports import ResultLost, WeightsUnproven, WorkerLost
 from redline.cluster.workers.ray_workers import RaySampler
 
@@ -88,3 +90,31 @@ def test_a_heartbeat_of_a_broken_or_lost_worker_ends_it():
             asyncio.run(RaySampler("s", handle(heartbeat=beat), None).heartbeat())
     sound = asyncio.run(RaySampler("s", handle(heartbeat=health()), None).heartbeat())
     assert sound.ok
+
+
+@pytest.mark.parametrize(
+    ("beat", "text"),
+    [
+        (
+            asyncio.Event,
+            r"^replay store \(deadlines.store\): no answer after 0 s; go on with --res",
+        ),
+        (ActorDiedError, r"^replay store was lost: .*died unexpectedly.*; go on with --resume$"),
+    ],
+)
+def test_a_replay_store_that_hangs_or_is_lost_is_named(beat, text):
+    beats = []
+
+    async def heartbeat():
+        beats.append(True)
+        if len(beats) < 3:
+            return
+        if beat is ActorDiedError:
+            raise ActorDiedError
+        await beat().wait()
+
+    store = RayStore(
+        SimpleNamespace(heartbeat=SimpleNamespace(remote=heartbeat)), keep_committed=0, seconds=0.05
+    )
+    why = asyncio.run(store.failure(every=0.001))
+    assert re.search(text, why), why

@@ -1,11 +1,13 @@
 """Who may use a run's folder, and what a refused start leaves behind."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.load import load_config
+from redline.cluster.resuming import resumed_config
 from redline.cluster.run_directory import RunDirectory
 
 
@@ -49,6 +51,18 @@ def test_attempts_are_counted_and_a_second_driver_is_refused(tmp_path):
             RunDirectory.reopen(config_in(tmp_path))
     with RunDirectory.reopen(config_in(tmp_path)) as second:
         assert second.logs.name == "attempt_2"
+
+
+def test_a_resumed_run_starts_with_the_counts_that_were_asked_for_last(tmp_path):
+    config = config_in(tmp_path)
+    with RunDirectory.create(config) as directory:
+        directory.keep()
+        directory.keep_counts({"samplers": 3})
+        directory.keep_counts({"sandboxes": 2})
+    again = resumed_config(config, [])
+    assert (again.rollout.samplers, again.sandbox.actors) == (3, 2)
+    assert resumed_config(config, ["rollout.samplers=1"]).rollout.samplers == 1
+    assert replace(again, rollout=config.rollout, sandbox=config.sandbox) == config
 
 
 def test_reopening_what_is_not_there_is_refused(tmp_path):

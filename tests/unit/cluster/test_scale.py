@@ -25,10 +25,14 @@ def scaled(work, **world):
 def test_both_fleets_grow_and_shrink_by_themselves():
     async def work(world):
         scaler = make_scaler(world)
+        asked = []
+        scaler.on_asked = asked.append
         state = await scaler.answer({"scale": {"samplers": 3, "sandboxes": 2}})
         assert (state["samplers"]["target"], state["sandboxes"]["target"]) == (3, 2)
         await world.until(lambda: len(world.serving()) == 3)
-        await scaler.scale({"samplers": 1})
+        await scaler.answer({})
+        await scaler.scale({"samplers": 1}, "load")
+        assert asked == [{"samplers": 3, "sandboxes": 2}]
         await world.until(lambda: len(scaler.state()["samplers"]["workers"]) == 1)
         (worker,) = scaler.state()["samplers"]["workers"]
         assert (worker["stage"], worker["weight_version"]) == ("serving", 0)

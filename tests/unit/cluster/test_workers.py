@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import dataclass
 
 import pytest
 from cluster_fakes import make_tasks
@@ -49,6 +50,14 @@ def test_nobody_comes_back(stages):
         assert member.gone.is_set() == (member.stage not in LIVE)
         if stage is Stage.SERVING and member.stage is stage:
             assert Stage.PROVING in stages
+
+
+@dataclass
+class Turns:
+    """Turns of a group, as far as a sampler tells."""
+
+    group_id: str
+    seen_on: str
 
 
 def run(work, **world):
@@ -117,6 +126,28 @@ def test_lost_and_hung_samplers_keep_nobody_from_saving_what_the_others_have(mon
     asyncio.run(main())
     assert "was lost: was killed; a resumed run begins its groups again" in caplog.text
     assert "no answer after" in caplog.text
+
+
+def test_a_lost_samplers_group_goes_on_from_the_turns_that_were_last_seen():
+    async def work(world):
+        world.seconds = 3600
+        await world.push(0)
+        rollout = asyncio.ensure_future(world.samplers.roll_out(TASK, "g7"))
+        await world.until(lambda: len(world.begun) == 1)
+        ((_, first),) = world.begun
+        seen = Turns(group_id="g7", seen_on=first)
+        for worker in world.workers.values():
+            worker.turns = (Turns(group_id="g8", seen_on=worker.name),)
+        world.workers[first].turns = (seen, Turns(group_id="g9", seen_on=first))
+        asked = world.workers[first].asked
+        await world.until(lambda: world.workers[first].asked > asked + 1)
+        world.seconds = 0.001
+        world.workers[first].kill()
+        await rollout
+        assert world.went_on == [("g7", seen)]
+        assert world.store["g7"] != first
+
+    run(work, turns_every=0.005)
 
 
 def test_a_begun_group_is_given_to_the_sampler_that_goes_on_with_it():
