@@ -15,8 +15,6 @@ from redline.cluster.validation import check_run, check_sft
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from omegaconf import DictConfig
-
 PRESETS = Path(__file__).parent / "presets"
 Schema = TypeVar("Schema", RunConfig, SftConfig)
 _ALWAYS_SAVED = ("name", "steps")
@@ -86,7 +84,7 @@ def _load(schema: type[Schema], name_or_file: str, overrides: "Sequence[str]") -
     from omegaconf.errors import OmegaConfBaseException
 
     path = _find(schema, name_or_file)
-    merged = _typed(schema)
+    merged = _typed(cast("Any", schema))
     known = set(_dotted_keys(schema))
     layers = [(str(path), _read_yaml(path)), *((text, _read_override(text)) for text in overrides)]
     for origin, layer in layers:
@@ -103,11 +101,11 @@ def _load(schema: type[Schema], name_or_file: str, overrides: "Sequence[str]") -
 
 
 @cache
-def _typed(schema: type) -> "DictConfig":
+def _typed(schema: Any) -> Any:
     """The schema as OmegaConf knows it, which takes longer to make than all layers to merge."""
     from omegaconf import OmegaConf
 
-    return cast("DictConfig", OmegaConf.structured(schema))
+    return OmegaConf.structured(schema)
 
 
 def _find(schema: type, name_or_file: str) -> Path:
