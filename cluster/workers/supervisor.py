@@ -50,6 +50,7 @@ class Supervisor(Generic[W]):
     admit: awaited before a worker that has started may serve; raises as heartbeats do. What it
            does after its last await happens before anybody else sees the worker serving.
     tell:  is given one line for each thing that happened.
+    share: work that each of its workers is given for each that one with share 1 is given.
     """
 
     def __init__(
@@ -60,9 +61,11 @@ class Supervisor(Generic[W]):
         patience: Patience,
         budget: RestartBudget,
         tell: Callable[[str], None],
+        share: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
+        self.share = share
         self.news = News()
         self.admit: Callable[[Member[W]], Awaitable[None]] = _at_once
         self.drained: Callable[[Member[W]], Awaitable[None]] = self._work_done
@@ -113,6 +116,7 @@ class Supervisor(Generic[W]):
     def resize(self, target: int) -> None:
         """Add places, or have some left, those with the least to lose first."""
         for _ in range(target - self.target):
+            self.problem = ""
             place: _Place[W] = _Place()
             self._places.append(place)
             self._hold(place)
@@ -125,17 +129,6 @@ class Supervisor(Generic[W]):
         """Somebody found out that a worker cannot go on."""
         member.fail(self._clock(), str(error), quarantined=isinstance(error, WeightsUnproven))
         self.news.spread()
-
-    async def pick(self) -> Member[W]:
-        """The serving worker with the least to do, waiting until there is one.
-
-        Raises WorkFailed when there will be none.
-        """
-        while not (serving := self.at(Stage.SERVING)):
-            if self.problem:
-                raise WorkFailed(self.problem)
-            await self.news.wait()
-        return min(serving, key=lambda member: len(member.work))
 
     async def failure(self) -> str:
         """Wait until nobody is left and nobody comes; returns why."""
@@ -250,7 +243,7 @@ class Supervisor(Generic[W]):
             return False
         delay = self._budget.after_loss(self._clock())
         if delay is None:
-            self._give_up(place, member)
+            self._give_up(member)
             return False
         self.replaced += 1
         self._tell(
@@ -262,21 +255,16 @@ class Supervisor(Generic[W]):
         leaving.cancel()
         return not place.leaving.is_set()
 
-    def _give_up(self, place: _Place[W], member: Member[W]) -> None:
+    def _give_up(self, member: Member[W]) -> None:
         budget = self._budget
         spent = (
             f"{budget.restarts} were replaced within {budget.window:.0f} s already "
             "(fleet.restarts, fleet.restart_window)"
         )
-        if len(self._places) > 1:
-            self._tell(
-                f"{member.name} is {member.stage}: {member.problem}; it is not replaced, {spent}"
-            )
-            return
-        self.problem = (
-            f"no {self.kind} is left: {member.name} is {member.stage}: {member.problem}; {spent}; "
-            "go on with --resume"
-        )
+        lost = f"{member.name} is {member.stage}: {member.problem}"
+        self._tell(f"{lost}; it is not replaced, {spent}")
+        if len(self._places) == 1:
+            self.problem = f"no {self.kind} is left: {lost}; {spent}; go on with --resume"
 
     async def _work_done(self, member: Member[W]) -> None:
         while member.work:
