@@ -157,6 +157,7 @@ class Supervisor(Generic[W]):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.problem = f"the supervision of a {self.kind} failed: {error!r}"
+            self._tell(self.problem)
         self.news.spread()
 
     async def _keep(self, place: _Place[W]) -> None:

@@ -7,8 +7,6 @@ import pytest
 from cluster_fakes import make_tasks
 from worker_fakes import World, make_scaler
 
-from redline.actors.settings import SimulationSettings
-from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.fleet import Rollouts
 from redline.cluster.load import load_config, load_saved, to_yaml
@@ -262,8 +260,6 @@ def test_simulated_samplers_may_be_of_several_kinds_too():
         ["rollout.simulation.source=builtin", "rollout.simulation.speed=1000000", "eval.tasks=0",
          "rollout.kinds.slow.concurrent_episodes=1"],
     )  # fmt: skip
-    assert isinstance(config, RunConfig)
-    assert isinstance(config.rollout.simulation, SimulationSettings)
     stored = []
 
     async def main():
