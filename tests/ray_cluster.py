@@ -26,6 +26,10 @@ _PATIENT = {
     "RAY_agent_register_timeout_ms": "300000",
     "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "200",
     "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": "200",
+    # Nor is a node dead that could not answer for a minute.
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_health_check_failure_threshold": "10",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "300",
     # What this cluster does not need.
     "RAY_enable_metrics_collection": "0",
     "RAY_event_stats": "0",
