@@ -21,7 +21,7 @@ from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings
 from redline.cluster.continuing import BegunGroups, oldest_version
 from redline.cluster.credits import Credits
-from redline.cluster.deadlines import in_time
+from redline.cluster.deadlines import in_time, wait_in_time
 from redline.cluster.errors import WorkFailed
 from redline.cluster.ports import Learner, Lease, Observer, Samplers, Store
 from redline.cluster.records import Position, StepReport
@@ -210,13 +210,23 @@ class Controller:
 
     async def _until(self, ready: Callable[[], bool], groups: int) -> bool:
         """Wait until so many `groups` may be leased; False when a stop was asked for."""
-        deadline = time.monotonic() + self.plan.deadlines.batch
+        waiting = asyncio.ensure_future(self._ready(ready))
+        try:
+            await wait_in_time([waiting], self.plan.deadlines.batch)
+            if not waiting.done() and not ready():
+                raise self._too_late(groups)
+            return not waiting.done() or waiting.result()
+        finally:
+            waiting.cancel()
+
+    async def _ready(self, ready: Callable[[], bool]) -> bool:
+        """Look again whenever a group ends; False when a stop was asked for."""
         while not ready():
             self._raise_failure()
             if self._stopping:
                 return False
-            if not await self._changed_before(deadline) and not ready():
-                raise self._too_late(groups)
+            self._changed.clear()
+            await self._changed.wait()
         return True
 
     async def _train(self, lease: Lease) -> StepResult:
@@ -262,17 +272,6 @@ class Controller:
         for rollout in self._rollouts.values():
             if rollout.done() and not rollout.cancelled():
                 rollout.result()
-
-    async def _changed_before(self, deadline: float) -> bool:
-        """Sleep until a group ends or a stop is asked for; False at the deadline."""
-        self._changed.clear()
-        left = deadline - time.monotonic()
-        try:
-            async with asyncio.timeout(max(0.0, left)):
-                await self._changed.wait()
-        except TimeoutError:
-            return False
-        return True
 
     def _too_late(self, groups: int) -> WorkFailed:
         slow = ", ".join(sorted(self.credits.in_flight)[:5]) or "none in flight"

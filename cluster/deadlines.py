@@ -1,7 +1,8 @@
 """No wait is for ever, and each names whom it was for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from redline.cluster.errors import WorkFailed
@@ -30,6 +31,19 @@ async def in_time(work: Awaitable[T], seconds: float, what: str) -> T:
         if not limit.expired():
             raise
         raise WorkFailed(f"{what}: no answer after {seconds:.0f} s") from error
+
+
+async def wait_in_time(
+    tasks: Collection[asyncio.Future[T]],
+    seconds: float,
+    *,
+    return_when: str = asyncio.ALL_COMPLETED,
+) -> tuple[set[asyncio.Future[T]], set[asyncio.Future[T]]]:
+    """`asyncio.wait`, whose time is measured as by `in_time`: those done, and those not."""
+    with suppress(WorkFailed):  # the time has passed: what the tasks raise stays with them
+        await in_time(asyncio.wait(tasks, return_when=return_when), seconds, "")
+    done = {task for task in tasks if task.done()}
+    return done, set(tasks) - done
 
 
 class _Alarm:

@@ -13,6 +13,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from redline.cluster.config import DeadlineSettings
+from redline.cluster.deadlines import wait_in_time
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.handles import answer
 from redline.cluster.published import Channel, PublishedWeights
@@ -105,8 +106,8 @@ async def answer_of_all(calls: dict[str, Any], seconds: float) -> dict[str, Any]
     """
     tasks = {name: asyncio.ensure_future(call) for name, call in calls.items()}
     try:
-        done, waiting = await asyncio.wait(
-            tasks.values(), timeout=seconds, return_when=asyncio.FIRST_EXCEPTION
+        done, waiting = await wait_in_time(
+            tasks.values(), seconds, return_when=asyncio.FIRST_EXCEPTION
         )
         if any(task.exception() for task in done):
             if waiting:

@@ -12,6 +12,8 @@ import urllib.request
 import uuid
 from pathlib import Path
 
+import psutil
+
 from redline.actors.free_ports import free_ports
 from redline.cluster.guardian import MARKER, members
 
@@ -40,8 +42,11 @@ _PATIENT = {
 class RayCluster:
     """A head and a second node; `stop` leaves no process and no file of them."""
 
-    def __init__(self, head, second):
-        """Start both, each with the arguments of `ray start` that tell what it offers."""
+    def __init__(self, head, second, **settings):
+        """Start both, each with the arguments of `ray start` that tell what it offers.
+
+        `settings` are environment variables of theirs.
+        """
         # Sockets lie in it, whose paths may have 107 bytes at most: pytest's folder is too deep.
         self.folder = Path(tempfile.mkdtemp(prefix="rl-"))
         self._marker = uuid.uuid4().hex
@@ -54,6 +59,7 @@ class RayCluster:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             **_PATIENT,
+            **settings,
         }
         self.port, dashboard, client, *agents = free_ports(3 + 2 * len(_AGENTS))
         self.address = f"http://127.0.0.1:{dashboard}"
@@ -79,6 +85,15 @@ class RayCluster:
     def processes(self):
         """Ids of all processes of the cluster, those of its jobs included."""
         return [pid for pid, _ in members(self._marker, set())]
+
+    def second_node(self):
+        """The raylet of the second node, and ids of all processes that it started."""
+        (raylet,) = [
+            process
+            for process in psutil.Process(self._nodes[1].pid).children(recursive=True)
+            if process.name() == "raylet"
+        ]
+        return raylet, [process.pid for process in raylet.children(recursive=True)]
 
     def stop(self):
         """End every process of the cluster, and wait until it is gone."""

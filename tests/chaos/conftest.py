@@ -1,6 +1,6 @@
-"""Lets the tests of this folder import `redline_driving`."""
+"""Lets the tests of this folder import each other's helpers, and those of all tests."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]

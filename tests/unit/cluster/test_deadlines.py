@@ -6,7 +6,7 @@ import time
 import pytest
 
 from redline.cluster import deadlines
-from redline.cluster.deadlines import first_of, in_time
+from redline.cluster.deadlines import first_of, in_time, wait_in_time
 from redline.cluster.errors import WorkFailed
 
 
@@ -60,6 +60,19 @@ def test_a_stop_just_before_the_deadline_leaves_time_to_read_the_answer(monkeypa
         return await in_time(answer, 0.25, "the thing")
 
     assert asyncio.run(main()) == "read"
+
+
+def test_several_are_waited_for_in_the_same_time(monkeypatch):
+    monkeypatch.setattr(deadlines, "_TICK_SECONDS", 0.2)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.05, time.sleep, 2.0)
+        one, other = (asyncio.ensure_future(done_after(seconds)) for seconds in (0.5, 60))
+        assert await wait_in_time([one, other], 1.0) == ({one}, {other})
+        other.cancel()
+
+    asyncio.run(main())
 
 
 def test_the_first_that_is_done_decides_and_the_others_are_cancelled():
