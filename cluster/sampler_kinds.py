@@ -20,6 +20,8 @@ class SamplerKind:
 
     name: str
     """Empty for that of `rollout` itself, which comes first."""
+    place: int
+    """Its place among all kinds, from 0."""
     config: RunConfig
     """The run as if it had samplers of this kind alone."""
 
@@ -41,15 +43,14 @@ class SamplerKind:
 
 def sampler_kinds(config: RunConfig) -> list[SamplerKind]:
     """Every kind of samplers, that of `rollout` first."""
-    alone = replace(config, rollout=replace(config.rollout, kinds={}))
+    alone = replace(config.rollout, kinds={})
+    rollouts = {
+        "": alone,
+        **{name: replace(alone, **_values(kind)) for name, kind in config.rollout.kinds.items()},
+    }
     return [
-        SamplerKind(name="", config=alone),
-        *(
-            SamplerKind(
-                name=name, config=replace(config, rollout=replace(alone.rollout, **_values(kind)))
-            )
-            for name, kind in config.rollout.kinds.items()
-        ),
+        SamplerKind(name=name, place=place, config=replace(config, rollout=rollout))
+        for place, (name, rollout) in enumerate(rollouts.items())
     ]
 
 

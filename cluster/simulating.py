@@ -105,7 +105,6 @@ async def start_simulated(config: RunConfig, append: Append) -> ElasticSamplers:
                 patience=patience_of(config),
                 budget=budget_of(config.fleet),
                 tell=_log.warning,
-                share=kind.config.rollout.share,
             )
             for kind in kinds
         ],
@@ -114,7 +113,7 @@ async def start_simulated(config: RunConfig, append: Append) -> ElasticSamplers:
         turns_every=config.fleet.turns_every,
     )
     for kind, fleet in zip(kinds, samplers.fleets, strict=True):
-        fleet.admit = samplers.admit
+        fleet.admit, fleet.share = samplers.admit, kind.config.rollout.share
         for member in fleet.open(kind.config.rollout.samplers):
             member.told = await member.worker.start()
         fleet.run()

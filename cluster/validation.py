@@ -213,7 +213,7 @@ def _check_kinds(rollout: RolloutSettings) -> None:
             kind.engine.max_model_len == longest,
             f"{section}.engine.max_model_len={kind.engine.max_model_len} is not "
             f"rollout.engine.max_model_len={longest}: an episode must get as long and be able to "
-            "go on wherever it is sampled; leave it out",
+            "go on wherever it is sampled; give both the same",
         )
 
 

@@ -139,7 +139,9 @@ class World:
 
     async def __aenter__(self):
         samplers, sandboxes = self.asked
-        further = [self.supervisor(f"sampler-{k}", share) for k, (_, share) in self.kinds.items()]
+        further = [self.supervisor(f"sampler-{kind}") for kind in self.kinds]
+        for fleet, (_, share) in zip(further, self.kinds.values(), strict=True):
+            fleet.share = share
         self.fleet = self.supervisor("sampler")
         self.samplers = ElasticSamplers(
             [self.fleet, *further],
@@ -163,10 +165,9 @@ class World:
     async def __aexit__(self, *_):
         await self.rollouts.close()
 
-    def supervisor(self, kind, share=1.0):
+    def supervisor(self, kind):
         return Supervisor(
             kind,
-            share=share,
             spawn=self.spawn,
             patience=self.patience,
             budget=RestartBudget(**self.budget),

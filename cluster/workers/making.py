@@ -43,33 +43,19 @@ def make_rollouts(
     """
     patience, kinds = patience_of(config), sampler_kinds(config)
 
-    def spawn_sandbox(name: str) -> RayWorker:
-        return RayWorker(name, sandbox_actor(cluster, config, name))
-
     def spawn_sampler(kind: SamplerKind, name: str) -> SamplerWorker:
         handles = {m.name: m.worker.handle for m in sandboxes.members}
-        seed = config.seed * 1000 + int(name.rpartition("-")[2]) + _SEEDS * kinds.index(kind)
-        actor = _sampler_actor(
-            cluster, kind.config, model, handles, name=name, seed=seed, version=version
-        )
+        actor = _sampler_actor(cluster, kind, model, handles, name=name, version=version)
         return RaySampler(name, actor, replay)
 
-    def supervisor(kind: str, spawn: Callable[[str], Any], share: float = 1.0) -> Supervisor[Any]:
+    def supervisor(kind: str, spawn: Callable[[str], Any]) -> Supervisor[Any]:
         budget = budget_of(config.fleet)
-        return Supervisor(
-            kind, spawn=spawn, patience=patience, budget=budget, tell=tell, share=share
-        )
+        return Supervisor(kind, spawn=spawn, patience=patience, budget=budget, tell=tell)
 
-    sandboxes = supervisor("sandbox", spawn_sandbox)
+    sandboxes = supervisor("sandbox", lambda n: RayWorker(n, sandbox_actor(cluster, config, n)))
+    spawns = {k.worker: _simulated(k.config, replay) or partial(spawn_sampler, k) for k in kinds}
     samplers = ElasticSamplers(
-        [
-            supervisor(
-                kind.worker,
-                _simulated(kind.config, replay) or partial(spawn_sampler, kind),
-                kind.config.rollout.share,
-            )
-            for kind in kinds
-        ],
+        [supervisor(*spawn) for spawn in spawns.items()],
         attempts=config.fleet.group_attempts,
         push_seconds=config.deadlines.push,
         proven=version,
@@ -77,6 +63,7 @@ def make_rollouts(
     )
     sandboxes.open(config.sandbox.actors)
     for kind, fleet in zip(kinds, samplers.fleets, strict=True):
+        fleet.share = kind.config.rollout.share
         fleet.open(kind.config.rollout.samplers)
     return RolloutFleet(samplers, sandboxes, names=[kind.fleet for kind in kinds])
 
@@ -125,14 +112,14 @@ def sandbox_actor(cluster: Cluster, config: RunConfig, name: str) -> Any:
 
 def _sampler_actor(
     cluster: Cluster,
-    config: RunConfig,
+    kind: SamplerKind,
     model: str,
     sandboxes: dict[str, Any],
     *,
     name: str,
-    seed: int,
     version: int | None,
 ) -> Any:
+    config, number = kind.config, int(name.rpartition("-")[2])
     return cluster.actor(
         Sampler,
         name=name,
@@ -151,7 +138,7 @@ def _sampler_actor(
             "rewards": config.reward,
             "limits": limits_of(config.sandbox),
             "name": name,
-            "seed": seed,
+            "seed": config.seed * 1000 + number + kind.place * _SEEDS,
             "version": version,
         },
     )

@@ -50,7 +50,6 @@ class Supervisor(Generic[W]):
     admit: awaited before a worker that has started may serve; raises as heartbeats do. What it
            does after its last await happens before anybody else sees the worker serving.
     tell:  is given one line for each thing that happened.
-    share: work that each of its workers is given for each that one with share 1 is given.
     """
 
     def __init__(
@@ -61,11 +60,11 @@ class Supervisor(Generic[W]):
         patience: Patience,
         budget: RestartBudget,
         tell: Callable[[str], None],
-        share: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
-        self.share = share
+        self.share = 1.0
+        """Work that each of its workers is given for each that one with share 1 is given."""
         self.news = News()
         self.admit: Callable[[Member[W]], Awaitable[None]] = _at_once
         self.drained: Callable[[Member[W]], Awaitable[None]] = self._work_done
