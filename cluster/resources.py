@@ -1,5 +1,6 @@
 """What a run needs of a cluster, and whether the cluster has it: asked before anything starts."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -120,12 +121,15 @@ def local_cpus(config: RunConfig) -> int:
 
 
 def local_resources(config: RunConfig) -> dict[str, float]:
-    """Custom resources that a local cluster announces: whatever the workers ask for."""
+    """Custom resources that a local cluster announces: whatever the workers ask for.
+
+    Rounded up, as a node cannot announce a part of one.
+    """
     total: dict[str, float] = {}
     for need in needs_of(config):
         for name, amount in need.resources.items():
             total[name] = total.get(name, 0.0) + need.count * amount
-    return total
+    return {name: math.ceil(amount) for name, amount in total.items()}
 
 
 def check_memory(config: RunConfig, *, samplers: Mapping[str, int], learners: int) -> None:

@@ -129,6 +129,8 @@ def test_every_kind_asks_for_a_place_of_its_own():
     cpu = next(need for need in needs_of(config) if need.kind == "sampler-cpu")
     assert (cpu.count, cpu.num_cpus, cpu.num_gpus, cpu.resources) == (2, 2, 0, {"redline_cpu": 1})
     assert local_resources(config) == {"redline_sampler": 3, "redline_cpu": 2}
+    shared = local_resources(configured("learner.resources.redline_cpu=0.25"))
+    assert shared == {"redline_sampler": 3, "redline_cpu": 3}, "announced in whole ones"
     node = Offer(
         node="n", num_cpus=99, num_gpus=9, resources={"redline_sampler": 3, "redline_cpu": 1}
     )
