@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -23,6 +22,7 @@ from redline.cluster.evaluating import (
     COE,
     ArmResult,
     NoSamplers,
+    SamplerSource,
     evaluate_arms,
     group_names,
     spread,
@@ -30,7 +30,6 @@ from redline.cluster.evaluating import (
 from redline.cluster.evaluation_archive import EvaluationArchive
 from redline.cluster.evaluation_page import write_pages
 from redline.cluster.files import write_atomically
-from redline.cluster.guardian import Guardian
 from redline.cluster.judging import LocalJudge
 from redline.cluster.models import find_model
 from redline.cluster.progress import Progress, open_progress
@@ -177,11 +176,7 @@ def _run(work: _Work, settings: dict[str, Any], output: Path | None) -> list[Arm
             work.progress.say(f"{len(archive.known)} groups are in {output} already")
             if group_names(work.arms, len(work.tasks)) <= archive.known.keys():
                 return asyncio.run(_summarise_kept(work, archive))
-        guardian = Guardian()
-        try:
-            return run_until_stopped(_evaluate(work, archive))
-        finally:
-            guardian.close()
+        return run_until_stopped(_evaluate(work, archive))
 
 
 async def _summarise_kept(work: _Work, archive: EvaluationArchive) -> list[ArmResult]:
@@ -191,25 +186,16 @@ async def _summarise_kept(work: _Work, archive: EvaluationArchive) -> list[ArmRe
 
 
 async def _evaluate(work: _Work, archive: EvaluationArchive | None) -> list[ArmResult]:
-    from redline.cluster.fleet import start_samplers_only
-    from redline.cluster.launch import Cluster
+    from redline.cluster.sampler_fleet import on_ray_samplers
 
     config, progress = work.config, work.progress
-    with StopSwitch(progress).armed(), tempfile.TemporaryDirectory() as logs:
-        with progress.phase("starting Ray"):
-            cluster = await asyncio.to_thread(Cluster, config, Path(logs))
-        try:
-            fleet = await start_samplers_only(cluster, config, model=work.model, progress=progress)
-            try:
-                progress.say(fleet.isolation.summary())
-                with progress.phase("evaluating") as phase:
-                    return await evaluate_arms(
-                        fleet.samplers, work.tasks, config, work.arms, phase, archive
-                    )
-            finally:
-                await fleet.close(5.0)
-        finally:
-            await cluster.stop_within(5.0)
+
+    async def evaluate(samplers: SamplerSource) -> list[ArmResult]:
+        with progress.phase("evaluating") as phase:
+            return await evaluate_arms(samplers, work.tasks, config, work.arms, phase, archive)
+
+    with StopSwitch(progress).armed():
+        return await on_ray_samplers(config, model=work.model, progress=progress, work=evaluate)
 
 
 def _write(output: Path, policy: str, results: Sequence[ArmResult], result: dict[str, Any]) -> None:

@@ -38,6 +38,13 @@ def wrong(
         bool, typer.Option("--keep-unfinished", help="Keep programs cut off at --max-tokens.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse references that fail.")] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Sample on the samplers of --config on the Ray cluster at this address, auto, or "
+            "local for one of this machine's own; left out, an engine of this machine alone."
+        ),
+    ] = None,
     config: Annotated[str, typer.Option(help="Preset or YAML file for all settings.")] = "demo",
     json: Json = False,
 ) -> None:
@@ -68,6 +75,7 @@ def wrong(
         limit=limit,
         keep_unfinished=keep_unfinished,
         strict=strict,
+        ray=ray,
         config=config,
         overrides=tuple(overrides or ()),
     )

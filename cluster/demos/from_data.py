@@ -10,6 +10,7 @@ from redline.cluster.demos.plan import CORRUPTION, DIFF, METHODS, DemoPlan
 from redline.cluster.demos.run import DemoWork, make_demonstration_file
 from redline.cluster.errors import UserError
 from redline.cluster.judging import LocalJudge, local_workers
+from redline.cluster.ray_address import address_of
 from redline.cluster.references import drop_failing_references
 from redline.cluster.task_supply import read_user_file
 from redline.dsl.corruption import ORDERS
@@ -21,9 +22,6 @@ from redline.sandbox.settings import SandboxSettings
 
 if TYPE_CHECKING:
     from redline.cluster.sandbox_fleet import RaySandboxRequest
-
-LOCAL = "local"
-"""In the place of an address: a Ray cluster of this machine's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +90,7 @@ def _ray(asked: DataRequest) -> "RaySandboxRequest | None":
     from redline.cluster.sandbox_fleet import RaySandboxRequest
 
     return RaySandboxRequest(
-        address=None if asked.ray == LOCAL else asked.ray,
+        address=address_of(asked.ray),
         actors=asked.actors,
         workers=asked.workers or min(asked.sandbox.workers_per_actor, local_workers()),
     )

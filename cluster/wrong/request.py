@@ -14,6 +14,7 @@ from redline.cluster.load import load_config
 from redline.cluster.local_engine import engine_overrides
 from redline.cluster.models import find_model
 from redline.cluster.provenance import fingerprint_of_policy, fingerprint_of_tasks
+from redline.cluster.ray_address import address_of
 from redline.cluster.references import drop_failing_references
 from redline.cluster.task_supply import read_user_tasks
 from redline.dsl.splits import EVALUATION_SPLITS, PROMPT, count_splits
@@ -41,6 +42,8 @@ class WrongRequest:
     limit: int | None
     keep_unfinished: bool
     strict: bool
+    ray: str | None
+    """Address of a Ray cluster or `local`; None means an engine of this process."""
     config: str
     overrides: tuple[str, ...]
 
@@ -92,9 +95,7 @@ def prepare(asked: WrongRequest) -> WrongWork:
             "give --samples 1 or a higher temperature"
         )
     model = find_model(policy_path(asked.policy))
-    fitted = engine_overrides(model, episodes=_EPISODES_AT_ONCE)
-    workers = f"sandbox.workers_per_actor={local_workers()}"
-    config = load_config(asked.config, [*fitted, workers, *asked.overrides])
+    config = load_config(asked.config, [*_fitted(asked, model), *asked.overrides])
     if asked.max_tokens >= config.rollout.engine.max_model_len:
         raise UserError(
             f"--max-tokens {asked.max_tokens} leaves no room for a prompt in "
@@ -112,6 +113,14 @@ def prepare(asked: WrongRequest) -> WrongWork:
         model_name=Path(asked.policy).resolve().name,
         config=config,
     )
+
+
+def _fitted(asked: WrongRequest, model: str) -> list[str]:
+    """Settings of where the engine is; what is given as an override wins."""
+    if asked.ray is not None:
+        return [f"ray.address={address_of(asked.ray) or 'null'}"]
+    workers = f"sandbox.workers_per_actor={local_workers()}"
+    return [*engine_overrides(model, episodes=_EPISODES_AT_ONCE), workers]
 
 
 def _examples(asked: WrongRequest) -> list[RepairTask]:

@@ -1,7 +1,7 @@
-"""`redline tasks wrong` as a whole: an engine of this machine, all tasks, a task file."""
+"""`redline tasks wrong` as a whole: samplers, all tasks, a task file."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from redline.cluster.errors import WorkFailed, one_line
 from redline.cluster.isolation import sandbox_problem
 from redline.cluster.local_engine import started
 from redline.cluster.output import say
-from redline.cluster.progress import LineProgress
+from redline.cluster.progress import LineProgress, Progress
+from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.wrong.journal import WrongJournal
 from redline.cluster.wrong.request import WrongRequest, WrongWork, prepare
 from redline.cluster.wrong.sifting import Sifted, sift
@@ -66,7 +67,9 @@ async def sample_all(
     """Sample programs for each task, a few tasks at once; raises what the sampler raises."""
     waiting = iter(tasks)
     asked, config = work.asked, work.config
-    at_once = -(-config.rollout.engine.max_num_seqs // asked.samples) + 1
+    rollouts = [kind.config.rollout for kind in sampler_kinds(config)]
+    places = sum(each.samplers * each.engine.max_num_seqs for each in rollouts)
+    at_once = -(-places // asked.samples) + 1
 
     async def work_off() -> None:
         for task in waiting:
@@ -92,7 +95,7 @@ async def sample_all(
 
 def _sample(work: WrongWork, left: Sequence[RepairTask], journal: WrongJournal) -> None:
     try:
-        asyncio.run(_with_engine(work, left, journal))
+        asyncio.run(_with_samplers(work, left, journal))
     except InfrastructureError as error:
         raise sandbox_problem(error) from error
     except (KeyboardInterrupt, WorkFailed):
@@ -100,21 +103,39 @@ def _sample(work: WrongWork, left: Sequence[RepairTask], journal: WrongJournal) 
         raise
 
 
-async def _with_engine(work: WrongWork, left: Sequence[RepairTask], journal: WrongJournal) -> None:
-    config, samples = work.config, work.asked.samples
+async def _with_samplers(
+    work: WrongWork, left: Sequence[RepairTask], journal: WrongJournal
+) -> None:
+    samples = work.asked.samples
+
+    async def sample(sampler: GroupSampler) -> None:
+        total, done = samples * len(work.tasks), samples * len(journal.done)
+        with count_progress("wrong programs", total, "samples", done=done) as advance:
+
+            def keep(sifted: Sifted) -> None:
+                journal.keep(sifted)
+                advance(samples * len(journal.done))
+
+            await sample_all(sampler, work, left, keep)
+
     with closing(LineProgress()) as progress:
-        async with (
-            SandboxPool(config.sandbox.workers_per_actor, config.sandbox) as pool,
-            started(work.model, config, pool, progress, name="wrong") as sampler,
-        ):
-            total, done = samples * len(work.tasks), samples * len(journal.done)
-            with count_progress("wrong programs", total, "samples", done=done) as advance:
+        if work.asked.ray is None:
+            await _on_local_engine(work, progress, sample)
+        else:
+            from redline.cluster.sampler_fleet import on_ray_samplers
 
-                def keep(sifted: Sifted) -> None:
-                    journal.keep(sifted)
-                    advance(samples * len(journal.done))
+            await on_ray_samplers(work.config, model=work.model, progress=progress, work=sample)
 
-                await sample_all(sampler, work, left, keep)
+
+async def _on_local_engine(
+    work: WrongWork, progress: Progress, sample: Callable[[GroupSampler], Awaitable[None]]
+) -> None:
+    config = work.config
+    async with (
+        SandboxPool(config.sandbox.workers_per_actor, config.sandbox) as pool,
+        started(work.model, config, pool, progress, name="wrong") as sampler,
+    ):
+        await sample(sampler)
 
 
 def _summed(done: Sequence[Sifted]) -> WrongCounts:

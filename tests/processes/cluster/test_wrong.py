@@ -1,7 +1,9 @@
 """`redline tasks wrong`: what is kept of a model's programs, with a real sandbox and no engine."""
 
 import json
+import sys
 from contextlib import asynccontextmanager
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from redline.dsl.settings import PromptSettings
 from redline.dsl.task_files import read_tasks
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import Completion, TrajectoryGroup
+from redline.sandbox.pool import SandboxPool
 from redline.sandbox.records import Limits
 
 RIGHT = "def f(a):\n    return a"
@@ -222,6 +225,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(redline, tmp_path, monk
         (("--output", "mbpp.jsonl"), "exists"),
         (("--samples", 0), "--samples"),
         (("rollout.nothing=1",), "nothing"),
+        (("--ray", "10.0.0.1:6379", "ray.nothing=1"), "nothing"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_status_2(redline, tmp_path, arguments, complaint):
@@ -234,6 +238,30 @@ def test_bad_input_is_one_line_and_status_2(redline, tmp_path, arguments, compla
     assert len(err.splitlines()) == 1
     assert (out, made) == ("", [])
     assert not (tmp_path / "w.jsonl.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "address"), [("local", None), ("auto", "auto"), ("10.0.0.1:6379", "10.0.0.1:6379")]
+)
+def test_with_ray_the_samplers_are_those_of_the_configuration(
+    redline, tmp_path, monkeypatch, given, address
+):
+    asked = []
+
+    async def on_ray_samplers(config, *, model, progress, work):
+        asked.append((config.ray.address, config.rollout.engine.max_model_len, model))
+        async with SandboxPool(1) as pool:
+            return await work(Scripted(pool, (WRONG,)))
+
+    fleet = ModuleType("redline.cluster.sampler_fleet")
+    fleet.on_ray_samplers = on_ray_samplers
+    monkeypatch.setitem(sys.modules, "redline.cluster.sampler_fleet", fleet)
+    options = ("--samples", 1, "--ray", given, "rollout.engine.max_model_len=900")
+    status, _, err, made = redline(*options)
+    assert status == 0, err
+    assert made == []
+    assert [each[:2] for each in asked] == [(address, 900)]
+    assert len(read_tasks(tmp_path / "w.jsonl")) == 2
 
 
 def test_references_that_fail_are_dropped_or_refused(redline, tmp_path):
