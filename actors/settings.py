@@ -77,11 +77,14 @@ class SimulationSettings:
 
 
 @dataclass(kw_only=True)
-class RolloutSettings:
-    """The sampler fleet and its episodes."""
+class SamplerSettings:
+    """One kind of samplers."""
 
     samplers: int = 1
     """Sampler actors, each with an engine of its own."""
+    share: float = 1.0
+    """Groups that such a sampler is given for each that one with share 1 is given, where there are
+    several kinds: how fast it is."""
     num_cpus: float = 1.0
     """CPUs that each sampler asks Ray for."""
     num_gpus: float = 0.0
@@ -91,6 +94,20 @@ class RolloutSettings:
     on nodes that announce them."""
     concurrent_episodes: int = 128
     """Episodes that one sampler runs at once."""
+    probe_tolerance: float = 1e-3
+    """Largest accepted difference of probe log-probabilities after a weight push: the default is
+    for float32, and more is needed where engine or learner computes in another type."""
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+
+@dataclass(kw_only=True)
+class RolloutSettings(SamplerSettings):
+    """The samplers and their episodes."""
+
+    kinds: dict[str, SamplerSettings] = field(default_factory=dict)
+    """Further kinds of samplers by name, such as `cpu` beside those on GPUs, each with the keys
+    above and with `engine`. What a kind does not give is as here, but for `samplers` and `share`,
+    which are 1, and `resources`, of which it asks for none."""
     group_size: int = 8
     """Episodes of each task, whose rewards are compared."""
     max_turns: int = 10
@@ -98,8 +115,5 @@ class RolloutSettings:
     too_old: str = "begin_again"
     """What a resumed run does with a group in flight whose tokens are too old by now:
     `begin_again` without them, or `drop` and count it."""
-    probe_tolerance: float = 1e-3
-    """Largest accepted difference of probe log-probabilities after a weight push (float32)."""
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    engine: EngineSettings = field(default_factory=EngineSettings)
     simulation: SimulationSettings = field(default_factory=SimulationSettings)

@@ -235,7 +235,8 @@ async def drive(
     )
     await controller.publish()
     await controller.run()
-    await samplers.fleet.close()
+    for fleet in samplers.fleets:
+        await fleet.close()
     return watch
 
 

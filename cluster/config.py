@@ -104,7 +104,10 @@ class MetricsSettings:
 
 @dataclass(kw_only=True)
 class AutoscaleSettings:
-    """Whether, and how far, a run scales itself by what its learner and sandboxes wait for."""
+    """Whether, and how far, a run scales itself by what its learner and sandboxes wait for.
+
+    Of several kinds of samplers, the first is scaled.
+    """
 
     enabled: bool = False
     """Whether it does so at all."""

@@ -5,6 +5,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any
@@ -99,9 +100,12 @@ def _choices_of(full_name: str, about: dict[str, str], name: str) -> str:
 
 def _attribute_docstrings(schema: type) -> dict[str, str]:
     """The string after each field in the class's source, on one line."""
+    found: dict[str, str] = {}
+    for base in schema.__bases__:
+        if is_dataclass(base):
+            found |= _attribute_docstrings(base)
     (tree,) = ast.parse(inspect.getsource(schema)).body
     assert isinstance(tree, ast.ClassDef)
-    found = {}
     for statement, after in zip(tree.body, tree.body[1:], strict=False):
         if (
             isinstance(statement, ast.AnnAssign)
@@ -121,7 +125,7 @@ def _first_line(schema: type) -> str:
 def _type_name(annotation: Any) -> str:
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     if "[" in str(annotation):  # a generic's own name would leave its arguments out
-        text = str(annotation)
+        text = re.sub(r"[\w.]+\.(?=\w)", "", str(annotation))
     return text.replace(" | None", " or null")
 
 

@@ -39,6 +39,7 @@ from redline.cluster.provenance import (
     fingerprint_of_tasks,
     versions,
 )
+from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.stopping import StopSwitch, run_until_stopped
 from redline.cluster.tables import evaluation_tables
 from redline.cluster.task_supply import check_task_files, supply_heldout
@@ -134,6 +135,7 @@ def figures(result: EvalResult) -> dict[str, Any]:
 
 def identity_of(config: RunConfig, model: str, tasks: Sequence[RepairTask]) -> dict[str, Any]:
     """Everything that decides what the episodes are: kept episodes belong to one such record."""
+    kinds = sampler_kinds(config)
     return {
         "policy": model,
         "weights": fingerprint_of_policy(model),
@@ -144,7 +146,7 @@ def identity_of(config: RunConfig, model: str, tasks: Sequence[RepairTask]) -> d
         "eval": asdict(config.eval),
         "prompt": asdict(config.prompt),
         "max_context": config.rollout.engine.max_model_len,
-        "dtype": config.rollout.engine.dtype,
+        "dtype": ", ".join(dict.fromkeys(k.config.rollout.engine.dtype for k in kinds)),
     }
 
 

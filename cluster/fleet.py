@@ -1,6 +1,7 @@
 """The workers of a run: started in parallel, each wait with a deadline, ended in order."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from redline.cluster.launch import CALLS_AT_ONCE, Cluster
 from redline.cluster.learner_handle import RayLearner, start_learner
 from redline.cluster.monitoring.definitions import Role
 from redline.cluster.progress import Phase, Progress
+from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.weight_channel import WeightChannel
 from redline.cluster.workers.making import make_rollouts, make_scaler, sandbox_actor
 from redline.cluster.workers.rollouts import RolloutFleet
@@ -61,7 +63,10 @@ class Rollouts:
 
     def restarts(self) -> dict[Role, int]:
         """Workers that were replaced so far."""
-        return {Role(fleet.kind): fleet.replaced for fleet in self.rollouts.fleets.values()}
+        found: Counter[Role] = Counter()
+        for fleet in self.rollouts.fleets.values():
+            found[Role(fleet.kind.partition("-")[0])] += fleet.replaced
+        return found
 
     async def close(self, seconds: float) -> None:
         """Let every worker end what it started; those that are late are left to be killed."""
@@ -196,7 +201,10 @@ def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, 
 def _learner_handle(handles: dict[str, Any], config: RunConfig) -> RayLearner:
     learner = RayLearner(handles, config.deadlines)
     if config.weights.transport == "nccl":
-        workers = config.rollout.engine.tensor_parallel_size
+        workers = {
+            kind.worker: kind.config.rollout.engine.tensor_parallel_size
+            for kind in sampler_kinds(config)
+        }
         seconds = config.deadlines.push
         learner.channel = WeightChannel(learner, workers=workers, seconds=seconds)
     return learner

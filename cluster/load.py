@@ -5,11 +5,13 @@ import os
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin
 
+from redline.actors.settings import SamplerSettings
 from redline.cluster.config import DEMO_POLICY, RunConfig, SftConfig
 from redline.cluster.errors import UserError, one_line
 from redline.cluster.plugins import import_plugins
+from redline.cluster.sampler_kinds import OWN
 from redline.cluster.validation import check_run, check_sft
 
 if TYPE_CHECKING:
@@ -93,11 +95,26 @@ def _load(schema: type[Schema], name_or_file: str, overrides: "Sequence[str]") -
             merged = OmegaConf.merge(merged, OmegaConf.create(layer))
         except OmegaConfBaseException as error:
             raise UserError(f"{origin}: {_reason(error)}") from error
+    merged = _with_kinds(merged, [layer for _, layer in layers])
     if OmegaConf.is_missing(merged, "name"):
         merged["name"] = path.stem
     config = cast("Schema", OmegaConf.to_object(merged))
     import_plugins(config.plugins)
     return config
+
+
+def _with_kinds(merged: Any, layers: "Sequence[dict[str, Any]]") -> Any:
+    """Let further kinds of samplers have from `rollout` what no layer gives them."""
+    from omegaconf import OmegaConf
+
+    kinds = [kinds for layer in layers if (kinds := layer.get("rollout", {}).get("kinds"))]
+    if not kinds:
+        return merged
+    rollout = cast("dict[str, Any]", OmegaConf.to_container(merged.rollout))
+    taken = {f.name: rollout[f.name] for f in fields(SamplerSettings) if f.name not in OWN}
+    names = {name for each in kinds for name in each}
+    again = [dict.fromkeys(names, taken), *kinds]
+    return OmegaConf.merge(merged, *({"rollout": {"kinds": each}} for each in again))
 
 
 @cache
@@ -160,25 +177,43 @@ def _known_part(schema: type, layer: dict[str, Any]) -> dict[str, Any]:
         if item.name not in layer:
             continue
         value = layer[item.name]
-        inner = isinstance(item.type, type) and is_dataclass(item.type) and isinstance(value, dict)
-        kept[item.name] = _known_part(cast("type", item.type), value) if inner else value
+        if isinstance(value, dict) and (inner := _section(item.type)):
+            value = _known_part(inner, value)
+        elif isinstance(value, dict) and (inner := _named_section(item.type)):
+            value = {name: _known_part(inner, each) for name, each in value.items()}
+        kept[item.name] = value
     return kept
 
 
+def _section(annotation: Any) -> type | None:
+    """The dataclass of a field that holds one."""
+    return annotation if isinstance(annotation, type) and is_dataclass(annotation) else None
+
+
+def _named_section(annotation: Any) -> type | None:
+    """The dataclass of a field that maps names to such."""
+    return _section(get_args(annotation)[1]) if get_origin(annotation) is dict else None
+
+
 def _dotted_keys(schema: type, prefix: str = "") -> "Iterable[str]":
-    """Every key of a dataclass tree, inner nodes included."""
+    """Every key of a dataclass tree, inner nodes included; `*` stands for names of the user's."""
     for item in fields(schema):
         yield prefix + item.name
-        if isinstance(item.type, type) and is_dataclass(item.type):
-            yield from _dotted_keys(item.type, f"{prefix}{item.name}.")
+        if inner := _section(item.type):
+            yield from _dotted_keys(inner, f"{prefix}{item.name}.")
+        elif inner := _named_section(item.type):
+            yield f"{prefix}{item.name}.*"
+            yield from _dotted_keys(inner, f"{prefix}{item.name}.*.")
 
 
 def _open_keys(schema: type, prefix: str = "") -> tuple[str, ...]:
     """Prefixes of the keys that hold a mapping, whose own keys are the user's."""
     found: list[str] = []
     for item in fields(schema):
-        if isinstance(item.type, type) and is_dataclass(item.type):
-            found += _open_keys(item.type, f"{prefix}{item.name}.")
+        if inner := _section(item.type):
+            found += _open_keys(inner, f"{prefix}{item.name}.")
+        elif inner := _named_section(item.type):
+            found += _open_keys(inner, f"{prefix}{item.name}.*.")
         elif get_origin(item.type) is dict:
             found.append(f"{prefix}{item.name}.")
     return tuple(found)
@@ -196,8 +231,20 @@ def _refuse_unknown(
     origin: str, keys: "Iterable[str]", known: set[str], opened: tuple[str, ...]
 ) -> None:
     for key in keys:
-        if key not in known and not key.startswith(opened):
-            raise UserError(f"{origin}: unknown key {key!r}{_nearest(key, sorted(known))}")
+        general, name = _general(key, known)
+        if general not in known and not general.startswith(opened):
+            like = [each for each in sorted(known) if ("*" in each) == ("*" in general)]
+            hint = _nearest(general, like).replace("*", name)
+            raise UserError(f"{origin}: unknown key {key!r}{hint}")
+
+
+def _general(key: str, known: set[str]) -> tuple[str, str]:
+    """A key with `*` for a name of the user's, and that name."""
+    parts = key.split(".")
+    for at, name in enumerate(parts):
+        if ".".join([*parts[:at], "*"]) in known:
+            return ".".join([*parts[:at], "*", *parts[at + 1 :]]), name
+    return key, ""
 
 
 def _reason(error: Exception) -> str:

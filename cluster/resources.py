@@ -1,5 +1,6 @@
 """What a run needs of a cluster, and whether the cluster has it: asked before anything starts."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ import psutil
 
 from redline.cluster.config import RunConfig, is_simulated
 from redline.cluster.errors import UserError
+from redline.cluster.sampler_kinds import SamplerKind, sampler_kinds
 
 _ENGINE_GIB = 1.6
 """Resident memory of a CPU engine and its actor without KV cache and weights, as measured."""
@@ -49,7 +51,7 @@ def offer_of(node: str, amounts: Mapping[str, float]) -> Offer:
 
 def needs_of(config: RunConfig) -> list[Need]:
     """All workers of a run, the largest first."""
-    rollout, learner, sandbox = config.rollout, config.learner, config.sandbox
+    learner, sandbox = config.learner, config.sandbox
     needs = [
         Need(
             kind="learner",
@@ -58,15 +60,7 @@ def needs_of(config: RunConfig) -> list[Need]:
             num_gpus=learner.num_gpus,
             resources=dict(learner.resources),
         ),
-        Need(kind="sampler", count=rollout.samplers, num_cpus=0.0, num_gpus=0.0)
-        if is_simulated(config)
-        else Need(
-            kind="sampler",
-            count=rollout.samplers,
-            num_cpus=rollout.num_cpus,
-            num_gpus=rollout.num_gpus,
-            resources=dict(rollout.resources),
-        ),
+        *map(_samplers, sampler_kinds(config)),
         Need(
             kind="sandbox",
             count=sandbox.actors,
@@ -76,6 +70,19 @@ def needs_of(config: RunConfig) -> list[Need]:
         ),
     ]
     return sorted(needs, key=lambda need: (-need.num_gpus, -need.num_cpus))
+
+
+def _samplers(kind: SamplerKind) -> Need:
+    rollout = kind.config.rollout
+    if is_simulated(kind.config):
+        return Need(kind=kind.worker, count=rollout.samplers, num_cpus=0.0, num_gpus=0.0)
+    return Need(
+        kind=kind.worker,
+        count=rollout.samplers,
+        num_cpus=rollout.num_cpus,
+        num_gpus=rollout.num_gpus,
+        resources=dict(rollout.resources),
+    )
 
 
 def check_placeable(needs: Sequence[Need], offers: Sequence[Offer]) -> None:
@@ -104,7 +111,8 @@ def check_local(config: RunConfig) -> None:
     )
     check_placeable(without_gpus, [offer])
     learners = config.learner.ranks if config.learner.num_gpus == 0 else 0
-    check_memory(config, samplers=config.rollout.samplers, learners=learners)
+    samplers = {kind.fleet: kind.config.rollout.samplers for kind in sampler_kinds(config)}
+    check_memory(config, samplers=samplers, learners=learners)
 
 
 def local_cpus(config: RunConfig) -> int:
@@ -113,29 +121,37 @@ def local_cpus(config: RunConfig) -> int:
 
 
 def local_resources(config: RunConfig) -> dict[str, float]:
-    """Custom resources that a local cluster announces: whatever the workers ask for."""
+    """Custom resources that a local cluster announces: whatever the workers ask for.
+
+    Rounded up, as a node cannot announce a part of one.
+    """
     total: dict[str, float] = {}
     for need in needs_of(config):
         for name, amount in need.resources.items():
             total[name] = total.get(name, 0.0) + need.count * amount
-    return total
+    return {name: math.ceil(amount) for name, amount in total.items()}
 
 
-def check_memory(config: RunConfig, *, samplers: int, learners: int) -> None:
+def check_memory(config: RunConfig, *, samplers: Mapping[str, int], learners: int) -> None:
     """Raise UserError when this machine's free memory does not hold so many more.
 
-    CPU engines and learners share it; GPU ones are checked by the engine.
+    `samplers` is by fleet. CPU engines and learners share it; GPU ones are checked by the engine.
     """
-    on_cpu = config.rollout.num_gpus == 0 and not is_simulated(config)
-    engines = samplers if on_cpu else 0
-    cache = config.rollout.engine.kv_cache_gib
-    needed = engines * (cache + _ENGINE_GIB) + learners * _LEARNER_GIB
+    kinds = [
+        kind
+        for kind in sampler_kinds(config)
+        if kind.config.rollout.num_gpus == 0 and not is_simulated(config)
+    ]
+    needed, engines = learners * _LEARNER_GIB, []
+    for kind in kinds:
+        count, cache = samplers.get(kind.fleet, 0), kind.config.rollout.engine.kv_cache_gib
+        needed += count * (cache + _ENGINE_GIB)
+        engines.append(f"{count} engines with {kind.section}.engine.kv_cache_gib={cache:g}")
     free = psutil.virtual_memory().available / 2**30
     if needed > free:
         raise UserError(
-            f"too little memory: {engines} engines with rollout.engine.kv_cache_gib={cache:g} and "
-            f"{learners} learners need about {needed:.1f} GiB, {free:.1f} GiB are free; lower "
-            "rollout.engine.kv_cache_gib or rollout.samplers"
+            f"too little memory: {', '.join([*engines, ''])}{learners} learners need about "
+            f"{needed:.1f} GiB, {free:.1f} GiB are free; lower kv_cache_gib or samplers of rollout"
         )
 
 

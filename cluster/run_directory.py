@@ -15,7 +15,6 @@ runs/<name>/result.json          written at the end
 import fcntl
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -24,6 +23,7 @@ from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.files import write_atomically
 from redline.cluster.load import to_yaml
+from redline.cluster.sampler_kinds import with_counts
 from redline.cluster.store_place import store_location
 
 
@@ -93,13 +93,8 @@ class RunDirectory:
         self._kept = True
 
     def keep_counts(self, counts: Mapping[str, int]) -> None:
-        """Let a resumed run start with so many `samplers` and `sandboxes`; raises OSError."""
-        rollout, sandbox = self._config.rollout, self._config.sandbox
-        self._config = replace(
-            self._config,
-            rollout=replace(rollout, samplers=counts.get("samplers", rollout.samplers)),
-            sandbox=replace(sandbox, actors=counts.get("sandboxes", sandbox.actors)),
-        )
+        """Let a resumed run start with so many workers of these fleets; raises OSError."""
+        self._config = with_counts(self._config, counts)
         write_atomically(self.path / "config.yaml", to_yaml(self._config))
 
     def __enter__(self) -> "RunDirectory":

@@ -9,6 +9,7 @@ from redline.actors.simulated import SimulatedSampler
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, one_line
 from redline.cluster.published import PublishedWeights
+from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.workers.patience import budget_of, patience_of
 from redline.cluster.workers.ports import SamplerWorker
 from redline.cluster.workers.samplers import ElasticSamplers
@@ -95,21 +96,25 @@ def spawn_simulated(config: RunConfig, append: Append) -> Callable[[str], Sample
 
 async def start_simulated(config: RunConfig, append: Append) -> ElasticSamplers:
     """All samplers of a run in this process, without a cluster; they wait for a first push."""
-    fleet = Supervisor(
-        "sampler",
-        spawn=spawn_simulated(config, append),
-        patience=patience_of(config),
-        budget=budget_of(config.fleet),
-        tell=_log.warning,
-    )
+    kinds = sampler_kinds(config)
     samplers = ElasticSamplers(
-        fleet,
+        [
+            Supervisor(
+                kind.worker,
+                spawn=spawn_simulated(kind.config, append),
+                patience=patience_of(config),
+                budget=budget_of(config.fleet),
+                tell=_log.warning,
+            )
+            for kind in kinds
+        ],
         attempts=config.fleet.group_attempts,
         push_seconds=config.deadlines.push,
         turns_every=config.fleet.turns_every,
     )
-    fleet.admit = samplers.admit
-    for member in fleet.open(config.rollout.samplers):
-        member.told = await member.worker.start()
-    fleet.run()
+    for kind, fleet in zip(kinds, samplers.fleets, strict=True):
+        fleet.admit, fleet.share = samplers.admit, kind.config.rollout.share
+        for member in fleet.open(kind.config.rollout.samplers):
+            member.told = await member.worker.start()
+        fleet.run()
     return samplers

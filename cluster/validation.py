@@ -31,6 +31,7 @@ from redline.sandbox.settings import SandboxSettings
 from redline.sandbox.tiers import TIERS, UnknownTier, acceptable_tiers
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,29}")
 
 _CHOICES = {
     "learner.loss.credit": ("reward_to_go", "trajectory"),
@@ -85,6 +86,7 @@ _POSITIVE = frozenset({
     "learner.optimizer.learning_rate", "learner.optimizer.eps", "learner.critic.learning_rate",
     "learner.critic.max_grad_norm", "rollout.sampling.temperature",
     "rollout.engine.kv_cache_gib", "rollout.probe_tolerance", "rollout.simulation.speed",
+    "rollout.share",
     "sandbox.cpu_seconds", "sandbox.wall_seconds", "metrics.every", "sft.epochs",
     "sft.optimizer.learning_rate", "fleet.heartbeat_every", "fleet.restart_window",
     "fleet.turns_every",
@@ -117,6 +119,7 @@ def check_run(config: RunConfig) -> None:
     _check_tasks(config.tasks)
     _check_isolation(config.sandbox)
     _check_rollout(config.rollout)
+    _check_kinds(config.rollout)
     _require(
         config.prompt.tool == EDITOR or not config.rollout.sampling.grammar,
         f"rollout.sampling.grammar=true is the grammar of the tool {EDITOR!r}, but prompt.tool="
@@ -172,21 +175,46 @@ def _check_name(name: str) -> None:
 
 def _check_values(config: RunConfig | SftConfig) -> None:
     for key, value in _walk(config):
-        if allowed := choices(key):
-            options = ", ".join(map(str, allowed))
-            _require(value in allowed, f"{key}={value!r}: expected one of {options}")
-        if isinstance(value, dict):
-            _check_amounts(key, value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        if key in _AT_LEAST_ONE:
-            _require(value >= 1, f"{key}={value}: expected at least 1")
-        elif key in _POSITIVE or key.startswith("deadlines."):
-            _require(value > 0, f"{key}={value}: expected more than 0")
-        elif key in _SHARES:
-            _require(0 <= value <= 1, f"{key}={value}: expected between 0 and 1")
-        elif not key.startswith(_ANY_SIGN):
-            _require(value >= 0, f"{key}={value}: expected 0 or more")
+        _check_value(key, value, shown=key)
+
+
+def _check_value(key: str, value: Any, *, shown: str) -> None:
+    """Check one value; `shown` is what the user calls its key."""
+    if allowed := choices(key):
+        options = ", ".join(map(str, allowed))
+        _require(value in allowed, f"{shown}={value!r}: expected one of {options}")
+    if isinstance(value, dict):
+        _check_amounts(shown, value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if key in _AT_LEAST_ONE:
+        _require(value >= 1, f"{shown}={value}: expected at least 1")
+    elif key in _POSITIVE or key.startswith("deadlines."):
+        _require(value > 0, f"{shown}={value}: expected more than 0")
+    elif key in _SHARES:
+        _require(0 <= value <= 1, f"{shown}={value}: expected between 0 and 1")
+    elif not key.startswith(_ANY_SIGN):
+        _require(value >= 0, f"{shown}={value}: expected 0 or more")
+
+
+def _check_kinds(rollout: RolloutSettings) -> None:
+    """Further kinds of samplers: each as `rollout` is, and fit to go on with its groups."""
+    longest = rollout.engine.max_model_len
+    for name, kind in rollout.kinds.items():
+        section = f"rollout.kinds.{name}"
+        _require(
+            _KIND.fullmatch(name) is not None,
+            f"{section}: {name!r} must start with a small letter and hold only small letters, "
+            "digits and '_' (at most 30), because it names workers",
+        )
+        for key, value in _walk(kind):
+            _check_value(f"rollout.{key}", value, shown=f"{section}.{key}")
+        _require(
+            kind.engine.max_model_len == longest,
+            f"{section}.engine.max_model_len={kind.engine.max_model_len} is not "
+            f"rollout.engine.max_model_len={longest}: an episode must get as long and be able to "
+            "go on wherever it is sampled; give both the same",
+        )
 
 
 def _check_amounts(key: str, amounts: dict[str, float]) -> None:
@@ -295,7 +323,7 @@ def _walk(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         value = getattr(node, item.name)
         if is_dataclass(value):
             yield from _walk(value, f"{prefix}{item.name}.")
-        else:
+        elif item.name != "kinds":  # each is a section of its own
             yield f"{prefix}{item.name}", value
 
 

@@ -22,7 +22,7 @@ def look(controller: Controller, rollouts: RolloutFleet) -> View:
         groups_per_step=controller.credits.groups_per_step,
         stored=controller.credits.stored,
         in_flight=tuple(controller.credits.in_flight),
-        samplers=rollouts.samplers.fleet.members,
+        samplers=rollouts.samplers.members,
         sandboxes=rollouts.sandboxes.members,
     )
 

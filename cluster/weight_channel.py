@@ -6,6 +6,7 @@ goes on sampling.
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from redline.learner.meeting import Meeting
@@ -25,8 +26,11 @@ class Sender(Protocol):
 class WeightChannel:
     """The groups of all samplers, opened when they are first needed."""
 
-    def __init__(self, learner: Sender, *, workers: int, seconds: float) -> None:
-        """`workers` of one sampler; after `seconds` one gives up waiting for the learner."""
+    def __init__(self, learner: Sender, *, workers: Mapping[str, int], seconds: float) -> None:
+        """`workers` of one sampler by its kind, which is its name without the number.
+
+        After `seconds` one gives up waiting for the learner.
+        """
         self._learner = learner
         self._workers = workers
         self._seconds = seconds
@@ -55,7 +59,7 @@ class WeightChannel:
         known = self._seats.get(name)
         if known is not None and known[0] is sampler:
             return known[1]
-        ranks = 1 + self._workers
+        ranks = 1 + self._workers[name.rpartition("-")[0]]
         meeting = await self._learner.open_channel(name, ranks)
         place = {"host": meeting.host, "port": meeting.port, "ranks": ranks}
         seat = json.dumps({**place, "seconds": self._seconds}).encode()

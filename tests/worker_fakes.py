@@ -113,6 +113,7 @@ class World:
         attempts=5,
         push=30.0,
         turns_every=3600.0,
+        kinds=None,
         **patience,
     ):
         self.workers = {}
@@ -126,6 +127,8 @@ class World:
         )
         self.budget = {"restarts": 100, "window": 60.0, "first_delay": 0.0, "longest_delay": 0.0}
         self.asked = samplers, sandboxes
+        self.kinds = kinds or {}
+        """Counts and shares of further kinds of samplers."""
         self.attempts = attempts
         self.push_seconds = push
         self.turns_every = turns_every
@@ -136,15 +139,24 @@ class World:
 
     async def __aenter__(self):
         samplers, sandboxes = self.asked
+        further = [self.supervisor(f"sampler-{kind}") for kind in self.kinds]
+        for fleet, (_, share) in zip(further, self.kinds.values(), strict=True):
+            fleet.share = share
+        self.fleet = self.supervisor("sampler")
         self.samplers = ElasticSamplers(
-            self.supervisor("sampler"),
+            [self.fleet, *further],
             attempts=self.attempts,
             push_seconds=self.push_seconds,
             proven=0 if self.starts_proven else None,
             turns_every=self.turns_every,
         )
-        self.rollouts = RolloutFleet(self.samplers, self.supervisor("sandbox"))
-        for fleet, count in ((self.samplers.fleet, samplers), (self.rollouts.sandboxes, sandboxes)):
+        self.rollouts = RolloutFleet(
+            self.samplers,
+            self.supervisor("sandbox"),
+            names=["samplers", *(f"{kind}_samplers" for kind in self.kinds)],
+        )
+        counts = [samplers, *(count for count, _ in self.kinds.values()), sandboxes]
+        for fleet, count in zip(self.rollouts.fleets.values(), counts, strict=True):
             for member in fleet.open(count):
                 member.told = await member.worker.start()
         self.rollouts.run()
@@ -176,7 +188,7 @@ class World:
     def serving(self):
         from redline.cluster.workers.lifecycle import Stage
 
-        return sorted(member.name for member in self.samplers.fleet.at(Stage.SERVING))
+        return sorted(member.name for member in self.samplers.at(Stage.SERVING))
 
 
 @dataclass
@@ -186,6 +198,7 @@ class Update:
 
 NEEDS = {
     "samplers": Need(kind="sampler", count=0, num_cpus=2.0, num_gpus=1.0),
+    "cpu_samplers": Need(kind="sampler-cpu", count=0, num_cpus=8.0, num_gpus=0.0),
     "sandboxes": Need(kind="sandbox", count=0, num_cpus=1.0, num_gpus=0.0),
 }
 

@@ -1,5 +1,6 @@
 """`redline scale`: more or fewer workers in a running job."""
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,14 +10,17 @@ import typer
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.output import emit_json, say
 
-FLEETS = ("samplers", "sandboxes")
+_FLEET = re.compile(r"([a-z][a-z0-9_]*_)?samplers|sandboxes")
 _LOOK_SECONDS = 1.0
 
 
 def scale(
     counts: Annotated[
         list[str],
-        typer.Argument(help="How many there are to be.", metavar="samplers=N sandboxes=M"),
+        typer.Argument(
+            help="How many there are to be; KIND_samplers=N for a further kind of samplers.",
+            metavar="samplers=N sandboxes=M",
+        ),
     ],
     run: Annotated[
         str | None,
@@ -56,8 +60,11 @@ def parse_counts(counts: list[str]) -> dict[str, int]:
     targets: dict[str, int] = {}
     for text in counts:
         name, _, count = text.partition("=")
-        if name not in FLEETS or not count.isdecimal() or int(count) < 1:
-            raise UserError(f"{text!r}: expected samplers=N or sandboxes=N with N of at least 1")
+        if not _FLEET.fullmatch(name) or not count.isdecimal() or int(count) < 1:
+            raise UserError(
+                f"{text!r}: expected samplers=N, KIND_samplers=N (of rollout.kinds.KIND) or "
+                "sandboxes=N with N of at least 1"
+            )
         if name in targets:
             raise UserError(f"{text!r}: {name} was given already")
         targets[name] = int(count)

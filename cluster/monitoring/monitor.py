@@ -24,6 +24,7 @@ from redline.cluster.output import say
 from redline.cluster.progress import Phase
 from redline.cluster.records import StepReport
 from redline.cluster.run_directory import RunDirectory
+from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.status_file import (
     RunState,
     RunStatus,
@@ -239,7 +240,8 @@ class Monitor:
         board.set("redline_last_step_timestamp_seconds", self._started)
         board.set("redline_planned_steps", config.steps)
         board.set("redline_max_staleness", config.max_staleness)
-        board.set("redline_probe_tolerance", config.rollout.probe_tolerance)
+        tolerances = [kind.config.rollout.probe_tolerance for kind in sampler_kinds(config)]
+        board.set("redline_probe_tolerance", max(tolerances))
         for name in ("redline_steps", "redline_trajectories", "redline_trained_tokens"):
             board.add(name, 0)
         for metric in all_metrics().values():

@@ -70,7 +70,7 @@ class Autoscaler:
     def _by_steps(self) -> tuple[int, str] | None:
         """Samplers to have, and why; None without a step or while a worker is still coming."""
         steps, self._steps = self._steps, []
-        fleet = self._scaler.rollouts.samplers.fleet
+        fleet = self._scaler.rollouts.fleets["samplers"]
         seconds = sum(step.seconds_total for step in steps)
         if seconds <= 0 or len(fleet.at(Stage.SERVING)) != fleet.target:
             return None

@@ -1,7 +1,8 @@
 """Making the workers of the rollout side: each a Ray actor with resources of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from redline.actors.batching import BatchingSandboxClient
@@ -11,6 +12,7 @@ from redline.cluster.config import RunConfig, is_simulated
 from redline.cluster.handles import RaySandboxes, answer
 from redline.cluster.launch import CALLS_AT_ONCE, Cluster
 from redline.cluster.resources import Offer, check_memory, needs_of
+from redline.cluster.sampler_kinds import SamplerKind, sampler_kinds
 from redline.cluster.simulating import spawn_simulated
 from redline.cluster.workers.patience import budget_of, patience_of
 from redline.cluster.workers.ports import SamplerWorker
@@ -20,6 +22,9 @@ from redline.cluster.workers.samplers import ElasticSamplers
 from redline.cluster.workers.scaling import Scaler
 from redline.cluster.workers.supervisor import Supervisor
 from redline.sandbox.settings import limits_of
+
+_SEEDS = 1_000_000
+"""Between the seeds of two kinds of samplers."""
 
 
 def make_rollouts(
@@ -31,36 +36,36 @@ def make_rollouts(
     replay: Any = None,
     version: int | None = None,
 ) -> RolloutFleet:
-    """Both fleets, their first workers made but not started.
+    """All fleets, their first workers made but not started.
 
     `replay` is the actor that groups are stored in; None where they are only returned.
     `version` is that of the policy in `model`; None when samplers wait for a push.
     """
-    patience = patience_of(config)
+    patience, kinds = patience_of(config), sampler_kinds(config)
 
-    def spawn_sandbox(name: str) -> RayWorker:
-        return RayWorker(name, sandbox_actor(cluster, config, name))
-
-    def spawn_sampler(name: str) -> SamplerWorker:
+    def spawn_sampler(kind: SamplerKind, name: str) -> SamplerWorker:
         handles = {m.name: m.worker.handle for m in sandboxes.members}
-        actor = _sampler_actor(cluster, config, model, handles, name=name, version=version)
+        actor = _sampler_actor(cluster, kind, model, handles, name=name, version=version)
         return RaySampler(name, actor, replay)
 
     def supervisor(kind: str, spawn: Callable[[str], Any]) -> Supervisor[Any]:
         budget = budget_of(config.fleet)
         return Supervisor(kind, spawn=spawn, patience=patience, budget=budget, tell=tell)
 
-    sandboxes = supervisor("sandbox", spawn_sandbox)
+    sandboxes = supervisor("sandbox", lambda n: RayWorker(n, sandbox_actor(cluster, config, n)))
+    spawns = {k.worker: _simulated(k.config, replay) or partial(spawn_sampler, k) for k in kinds}
     samplers = ElasticSamplers(
-        supervisor("sampler", _simulated(config, replay) or spawn_sampler),
+        [supervisor(*spawn) for spawn in spawns.items()],
         attempts=config.fleet.group_attempts,
         push_seconds=config.deadlines.push,
         proven=version,
         turns_every=config.fleet.turns_every,
     )
     sandboxes.open(config.sandbox.actors)
-    samplers.fleet.open(config.rollout.samplers)
-    return RolloutFleet(samplers, sandboxes)
+    for kind, fleet in zip(kinds, samplers.fleets, strict=True):
+        fleet.share = kind.config.rollout.share
+        fleet.open(kind.config.rollout.samplers)
+    return RolloutFleet(samplers, sandboxes, names=[kind.fleet for kind in kinds])
 
 
 def _simulated(config: RunConfig, replay: Any) -> Callable[[str], SamplerWorker] | None:
@@ -79,7 +84,7 @@ def make_scaler(
     async def offers() -> list[Offer]:
         return await asyncio.to_thread(cluster.offers)
 
-    def fits(samplers: int) -> None:
+    def fits(samplers: Mapping[str, int]) -> None:
         if config.ray.address is None:
             check_memory(config, samplers=samplers, learners=0)
 
@@ -107,14 +112,14 @@ def sandbox_actor(cluster: Cluster, config: RunConfig, name: str) -> Any:
 
 def _sampler_actor(
     cluster: Cluster,
-    config: RunConfig,
+    kind: SamplerKind,
     model: str,
     sandboxes: dict[str, Any],
     *,
     name: str,
     version: int | None,
 ) -> Any:
-    number = int(name.rpartition("-")[2])
+    config, number = kind.config, int(name.rpartition("-")[2])
     return cluster.actor(
         Sampler,
         name=name,
@@ -133,7 +138,7 @@ def _sampler_actor(
             "rewards": config.reward,
             "limits": limits_of(config.sandbox),
             "name": name,
-            "seed": config.seed * 1000 + number,
+            "seed": config.seed * 1000 + number + kind.place * _SEEDS,
             "version": version,
         },
     )

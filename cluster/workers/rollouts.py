@@ -6,7 +6,7 @@ what it was given has its verdict.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redline.cluster.deadlines import first_of, in_time
@@ -22,9 +22,18 @@ _UP = (Stage.PROVING, Stage.SERVING, Stage.DRAINING)
 
 
 class RolloutFleet:
-    """Two fleets that change independently of each other."""
+    """Sandboxes, and samplers of every kind: fleets that change independently of each other.
 
-    def __init__(self, samplers: ElasticSamplers, sandboxes: Supervisor[SandboxWorker]) -> None:
+    names: what users call the fleets of samplers, the first one's first.
+    """
+
+    def __init__(
+        self,
+        samplers: ElasticSamplers,
+        sandboxes: Supervisor[SandboxWorker],
+        *,
+        names: Sequence[str] = ("samplers",),
+    ) -> None:
         self.samplers = samplers
         self.sandboxes = sandboxes
         self.sandbox_starts: list[Any] = []
@@ -32,14 +41,15 @@ class RolloutFleet:
         self.on_sandbox: Callable[[], None] = _nothing
         """Called when a sandbox was added to them."""
         self._tasks: list[asyncio.Task[None]] = []
-        samplers.fleet.admit = self._admit_sampler
+        self.fleets: dict[str, Supervisor[Any]] = {
+            **dict(zip(names, samplers.fleets, strict=True)),
+            "sandboxes": sandboxes,
+        }
+        """All fleets by what users call them."""
+        for fleet in samplers.fleets:
+            fleet.admit = self._admit_sampler
         sandboxes.admit = self._admit_sandbox
         sandboxes.drained = self._sandbox_drained
-
-    @property
-    def fleets(self) -> dict[str, Supervisor[Any]]:
-        """Both fleets by what users call them."""
-        return {"samplers": self.samplers.fleet, "sandboxes": self.sandboxes}
 
     @property
     def handles(self) -> dict[str, Any]:
@@ -50,14 +60,14 @@ class RolloutFleet:
     def run(self) -> None:
         """Supervise from now on; all first workers have started."""
         self.sandbox_starts += [member.told for member in self.sandboxes.members]
-        self.sandboxes.run()
-        self.samplers.fleet.run()
+        for fleet in self.fleets.values():
+            fleet.run()
         beside = self._announce_changes(), self.samplers.keep_turns()
         self._tasks = [asyncio.ensure_future(work) for work in beside]
 
     async def failure(self) -> str:
-        """Wait until one of the fleets has nobody left and gets nobody; returns why."""
-        return await first_of(*(fleet.failure() for fleet in self.fleets.values()))
+        """Wait until no sampler, or no sandbox, is left and none comes; returns why."""
+        return await first_of(self.samplers.failure(), self.sandboxes.failure())
 
     async def close(self) -> None:
         """Stop supervising; whoever lives goes on."""
@@ -81,7 +91,7 @@ class RolloutFleet:
                 await self.sandboxes.news.wait()
 
     async def _announce(self) -> None:
-        members = self.samplers.fleet.at(*_UP)
+        members = self.samplers.at(*_UP)
         await asyncio.gather(*(self._announce_to(member) for member in members))
 
     async def _announce_to(self, member: Member[SamplerWorker]) -> None:

@@ -31,6 +31,7 @@ from redline.replay.records import PartialGroup, TrajectoryGroup, WeightReceipt
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+_Placed = tuple[Supervisor[SamplerWorker], Member[SamplerWorker]]
 _SECONDS_TO_TELL = 4.0
 """Of the time that an orderly stop has."""
 _EARLIER = 0.9
@@ -38,7 +39,7 @@ _EARLIER = 0.9
 
 
 class ElasticSamplers:
-    """The controller's samplers, over a fleet that changes.
+    """The controller's samplers, over fleets that change, one for each kind of samplers.
 
     attempts:     samplers that a group may lose before the run is given up.
     push_seconds: deadline of a whole push.
@@ -49,14 +50,16 @@ class ElasticSamplers:
 
     def __init__(
         self,
-        fleet: Supervisor[SamplerWorker],
+        fleets: Sequence[Supervisor[SamplerWorker]],
         *,
         attempts: int,
         push_seconds: float,
         proven: int | None = None,
         turns_every: float = 30.0,
     ) -> None:
-        self.fleet = fleet
+        self.fleets = fleets
+        self.news = News()
+        """Of all fleets."""
         self.requeued = 0
         """Groups that were started again because their sampler was lost."""
         self._attempts = attempts
@@ -65,9 +68,26 @@ class ElasticSamplers:
         self._version = proven
         self._starts_proven = proven is not None
         self._published = News()
+        for fleet in fleets:
+            fleet.news = self.news
         self._turns_every = turns_every
         self._turns: dict[str, PartialGroup | None] = {}
         """Of every group that is rolled out, what was last seen."""
+
+    def at(self, *stages: Stage) -> list[Member[SamplerWorker]]:
+        """Samplers in one of these stages, of whatever kind."""
+        return [member for _, member in self._placed(*stages)]
+
+    @property
+    def members(self) -> list[Member[SamplerWorker]]:
+        """All samplers that hold a place now."""
+        return [member for fleet in self.fleets for member in fleet.members]
+
+    async def failure(self) -> str:
+        """Wait until nobody is left of any kind and nobody comes; returns why."""
+        while not (problem := self._problem()):
+            await self.news.wait()
+        return problem
 
     async def roll_out(
         self, task: RepairTask, group_id: str, begun: PartialGroup | None = None
@@ -90,7 +110,7 @@ class ElasticSamplers:
         """
         while True:
             await asyncio.sleep(self._turns_every)
-            for member in self.fleet.at(Stage.SERVING, Stage.DRAINING):
+            for member in self.at(Stage.SERVING, Stage.DRAINING):
                 if not self._turns:
                     break
                 try:
@@ -102,7 +122,7 @@ class ElasticSamplers:
 
     async def in_flight(self) -> list[PartialGroup]:
         """Every group that is being sampled; of a sampler that is lost, none."""
-        members = self.fleet.at(Stage.SERVING, Stage.DRAINING)
+        members = self.at(Stage.SERVING, Stage.DRAINING)
         told = await asyncio.gather(*(_groups_of(member) for member in members))
         return [group for groups in told for group in groups]
 
@@ -130,8 +150,8 @@ class ElasticSamplers:
         )
 
     def each(self) -> list["ElasticSamplers"]:
-        """One entry for each place of the fleet, for an evaluation that works on all of them."""
-        return [self] * max(1, self.fleet.target)
+        """As many as do what the samplers can, for an evaluation that works on all of them."""
+        return [self] * max(1, round(sum(fleet.target * fleet.share for fleet in self.fleets)))
 
     async def push(self, published: PublishedWeights) -> list[WeightReceipt]:
         """Have every sampler pull and prove these weights; one that does not is replaced.
@@ -142,8 +162,9 @@ class ElasticSamplers:
         first = self._version is None
         self._newest, self._version = published, published.version
         self._published.spread()
-        members = self.fleet.at(Stage.PROVING if first else Stage.SERVING, Stage.DRAINING)
-        await asyncio.gather(*(self._prove_or_lose(member) for member in members))
+        placed = self._placed(Stage.PROVING if first else Stage.SERVING, Stage.DRAINING)
+        await asyncio.gather(*(self._prove_or_lose(fleet, member) for fleet, member in placed))
+        members = [member for _, member in placed]
         unproven = [m.problem for m in members if m.stage is Stage.QUARANTINED]
         if first and unproven:
             raise WorkFailed("; ".join(unproven))
@@ -157,11 +178,13 @@ class ElasticSamplers:
             await self._published.wait()
         await self._prove(member)
 
-    async def _prove_or_lose(self, member: Member[SamplerWorker]) -> None:
+    async def _prove_or_lose(
+        self, fleet: Supervisor[SamplerWorker], member: Member[SamplerWorker]
+    ) -> None:
         try:
             await self._prove(member)
         except WorkerLost as error:
-            self.fleet.lose(member, error)
+            fleet.lose(member, error)
 
     async def _prove(self, member: Member[SamplerWorker]) -> None:
         """Bring the newest weights, and newer ones that are published meanwhile."""
@@ -177,22 +200,41 @@ class ElasticSamplers:
                     raise WeightsUnproven(str(error)) from error
                 member.version = member.receipt.version
 
+    async def _pick(self) -> _Placed:
+        """The serving sampler that one more group is least for, waiting until there is one.
+
+        Raises WorkFailed when there will be none.
+        """
+        while not (serving := self._placed(Stage.SERVING)):
+            if problem := self._problem():
+                raise WorkFailed(problem)
+            await self.news.wait()
+        return min(serving, key=lambda placed: (len(placed[1].work) + 1) / placed[0].share)
+
+    def _placed(self, *stages: Stage) -> list[_Placed]:
+        return [(fleet, member) for fleet in self.fleets for member in fleet.at(*stages)]
+
+    def _problem(self) -> str:
+        """Why nobody is left; empty while there is somebody, or somebody comes."""
+        problems = [fleet.problem for fleet in self.fleets]
+        return "; ".join(problems) if all(problems) else ""
+
     async def _somewhere(self, group_id: str, sample: Callable[[SamplerWorker], Awaitable[T]]) -> T:
         """Have a sampler do it; another one when that is lost meanwhile."""
         problems = []
         for _ in range(self._attempts):
-            member = await self.fleet.pick()
+            fleet, member = await self._pick()
             member.work.add(group_id)
             try:
                 return await _unless_gone(member, sample(member.worker))
             except WorkerLost as error:
-                self.fleet.lose(member, error)
+                fleet.lose(member, error)
                 problems.append(f"{member.name}: {member.problem}")
             except ResultLost as error:
                 problems.append(f"{member.name}: {error}")
             finally:
                 member.work.discard(group_id)
-                self.fleet.news.spread()
+                self.news.spread()
             self.requeued += 1
         raise WorkFailed(
             f"group {group_id} was lost {self._attempts} times (fleet.group_attempts): "

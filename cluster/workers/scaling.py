@@ -11,11 +11,11 @@ from redline.cluster.workers.supervisor import Supervisor
 
 
 class Scaler:
-    """Changes how many samplers and sandboxes there are.
+    """Changes how many samplers of each kind, and sandboxes, there are.
 
     needs:  what one worker asks for, by fleet; its count does not matter.
     offers: what the cluster has free now.
-    fits:   raises UserError when this machine's memory does not hold so many engines more.
+    fits:   raises UserError when this machine's memory does not hold so many more of each fleet.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class Scaler:
         *,
         needs: Mapping[str, Need],
         offers: Callable[[], Awaitable[list[Offer]]],
-        fits: Callable[[int], None],
+        fits: Callable[[Mapping[str, int]], None],
         tell: Callable[[str], None],
     ) -> None:
         self.rollouts = rollouts
@@ -66,7 +66,7 @@ class Scaler:
                 fleets[name].resize(count)
 
     def state(self) -> dict[str, Any]:
-        """How both fleets are, as JSON values."""
+        """How all fleets are, as JSON values."""
         return {name: _state(fleet) for name, fleet in self.rollouts.fleets.items()}
 
     async def _check_room(self, targets: Mapping[str, int]) -> None:
@@ -77,7 +77,7 @@ class Scaler:
         if not needs:
             return
         check_placeable(needs, await self._offers())
-        self._fits(max(0, more.get("samplers", 0)))
+        self._fits({name: n for name, n in more.items() if n > 0})
 
 
 def _nothing(_: Mapping[str, int]) -> None:

@@ -63,6 +63,8 @@ class Supervisor(Generic[W]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
+        self.share = 1.0
+        """Work that each of its workers is given for each that one with share 1 is given."""
         self.news = News()
         self.admit: Callable[[Member[W]], Awaitable[None]] = _at_once
         self.drained: Callable[[Member[W]], Awaitable[None]] = self._work_done
@@ -113,6 +115,7 @@ class Supervisor(Generic[W]):
     def resize(self, target: int) -> None:
         """Add places, or have some left, those with the least to lose first."""
         for _ in range(target - self.target):
+            self.problem = ""
             place: _Place[W] = _Place()
             self._places.append(place)
             self._hold(place)
@@ -125,17 +128,6 @@ class Supervisor(Generic[W]):
         """Somebody found out that a worker cannot go on."""
         member.fail(self._clock(), str(error), quarantined=isinstance(error, WeightsUnproven))
         self.news.spread()
-
-    async def pick(self) -> Member[W]:
-        """The serving worker with the least to do, waiting until there is one.
-
-        Raises WorkFailed when there will be none.
-        """
-        while not (serving := self.at(Stage.SERVING)):
-            if self.problem:
-                raise WorkFailed(self.problem)
-            await self.news.wait()
-        return min(serving, key=lambda member: len(member.work))
 
     async def failure(self) -> str:
         """Wait until nobody is left and nobody comes; returns why."""
@@ -164,6 +156,7 @@ class Supervisor(Generic[W]):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.problem = f"the supervision of a {self.kind} failed: {error!r}"
+            self._tell(self.problem)
         self.news.spread()
 
     async def _keep(self, place: _Place[W]) -> None:
@@ -250,7 +243,7 @@ class Supervisor(Generic[W]):
             return False
         delay = self._budget.after_loss(self._clock())
         if delay is None:
-            self._give_up(place, member)
+            self._give_up(member)
             return False
         self.replaced += 1
         self._tell(
@@ -262,21 +255,16 @@ class Supervisor(Generic[W]):
         leaving.cancel()
         return not place.leaving.is_set()
 
-    def _give_up(self, place: _Place[W], member: Member[W]) -> None:
+    def _give_up(self, member: Member[W]) -> None:
         budget = self._budget
         spent = (
             f"{budget.restarts} were replaced within {budget.window:.0f} s already "
             "(fleet.restarts, fleet.restart_window)"
         )
-        if len(self._places) > 1:
-            self._tell(
-                f"{member.name} is {member.stage}: {member.problem}; it is not replaced, {spent}"
-            )
-            return
-        self.problem = (
-            f"no {self.kind} is left: {member.name} is {member.stage}: {member.problem}; {spent}; "
-            "go on with --resume"
-        )
+        lost = f"{member.name} is {member.stage}: {member.problem}"
+        self._tell(f"{lost}; it is not replaced, {spent}")
+        if len(self._places) == 1:
+            self.problem = f"no {self.kind} is left: {lost}; {spent}; go on with --resume"
 
     async def _work_done(self, member: Member[W]) -> None:
         while member.work:

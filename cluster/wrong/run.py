@@ -15,6 +15,7 @@ from redline.cluster.isolation import sandbox_problem
 from redline.cluster.local_engine import started
 from redline.cluster.output import say
 from redline.cluster.progress import LineProgress, Progress
+from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.wrong.journal import WrongJournal
 from redline.cluster.wrong.request import WrongRequest, WrongWork, prepare
 from redline.cluster.wrong.sifting import Sifted, sift
@@ -66,7 +67,8 @@ async def sample_all(
     """Sample programs for each task, a few tasks at once; raises what the sampler raises."""
     waiting = iter(tasks)
     asked, config = work.asked, work.config
-    places = config.rollout.samplers * config.rollout.engine.max_num_seqs
+    rollouts = [kind.config.rollout for kind in sampler_kinds(config)]
+    places = sum(each.samplers * each.engine.max_num_seqs for each in rollouts)
     at_once = -(-places // asked.samples) + 1
 
     async def work_off() -> None:

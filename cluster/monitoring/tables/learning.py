@@ -152,7 +152,8 @@ METRICS = (
         kind=Kind.GAUGE,
         role=Role.CONTROLLER,
         unit="nats",
-        meaning="Difference from which on pushed weights are refused (`rollout.probe_tolerance`).",
+        meaning="Difference from which on pushed weights are refused (`rollout.probe_tolerance`, "
+        "the largest of all kinds of samplers).",
         remedy="None: it does not change.",
     ),
     _gauge(

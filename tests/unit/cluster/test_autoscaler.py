@@ -89,7 +89,7 @@ def test_a_run_whose_learner_waits_gets_samplers_and_its_busy_sandboxes_company(
         assert any("samplers: 1 to 2 (autoscaler: the learner waited 80%" in x for x in world.lines)
         await world.until(lambda: len(world.serving()) == 2)
         await autoscaler.look()
-        assert world.samplers.fleet.target == 2, "nothing was measured since"
+        assert world.fleet.target == 2, "nothing was measured since"
 
     followed(work)
 
@@ -99,7 +99,7 @@ def test_what_the_cluster_cannot_hold_is_told_once(capsys):
         for _ in range(3):
             autoscaler.on_step(step(wait=8.0))
             await autoscaler.look()
-        assert world.samplers.fleet.target == 1
+        assert world.fleet.target == 1
 
     followed(work, cpus=1.0)
     assert capsys.readouterr().out.count("samplers stay as they are") == 1

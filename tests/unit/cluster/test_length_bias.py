@@ -86,7 +86,7 @@ class Fleet:
         self.append, self.seed, self.turns_per_kill = append, seed, turns_per_kill
         self.random = random.Random(seed)
         self.hit, self.kills, self.turns = [], 0, 0
-        fleet = Supervisor(
+        self.fleet = fleet = Supervisor(
             "sampler",
             spawn=self.spawn,
             patience=patience_of(CONFIG),
@@ -94,7 +94,7 @@ class Fleet:
             tell=lambda _: None,
         )
         self.samplers = ElasticSamplers(
-            fleet, attempts=1000, push_seconds=60.0, turns_every=turns_every
+            [fleet], attempts=1000, push_seconds=60.0, turns_every=turns_every
         )
         fleet.admit = self.samplers.admit
 
@@ -104,20 +104,20 @@ class Fleet:
         return Mortal(sampler, self.append, self.hit)
 
     async def __aenter__(self):
-        for member in self.samplers.fleet.open(SAMPLERS):
+        for member in self.fleet.open(SAMPLERS):
             member.told = await member.worker.start()
-        self.samplers.fleet.run()
+        self.fleet.run()
         self.keeping = asyncio.ensure_future(self.samplers.keep_turns())
         return self
 
     async def __aexit__(self, *_):
         self.keeping.cancel()
-        await self.samplers.fleet.close()
+        await self.fleet.close()
 
     def on_turn(self):
         self.turns += 1
         if self.turns_per_kill and self.turns % self.turns_per_kill == 0:
-            serving = self.samplers.fleet.at(Stage.SERVING)
+            serving = self.fleet.at(Stage.SERVING)
             living = [m.worker for m in serving if not m.worker.killed.is_set()]
             if living:
                 self.random.choice(living).killed.set()

@@ -63,7 +63,7 @@ def test_memory_is_asked_for_the_engines_that_are_new():
         await scaler.scale({"samplers": 1})
 
     scaled(work)
-    assert asked == [2, 0]
+    assert asked == [{"samplers": 2}, {"sandboxes": 1}]
 
 
 @pytest.mark.parametrize("targets", [{"samplers": 0}, {"learners": 2}, {"samplers": "2"}, [1]])
@@ -71,7 +71,7 @@ def test_a_wrong_request_changes_nothing(targets):
     async def work(world):
         with pytest.raises(UserError, match="expected"):
             await make_scaler(world).answer({"scale": targets})
-        assert world.samplers.fleet.target == 1
+        assert world.fleet.target == 1
 
     scaled(work)
 

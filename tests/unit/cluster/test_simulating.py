@@ -34,7 +34,7 @@ def test_groups_go_to_the_least_busy_sampler_and_into_the_store():
         receipts = await samplers.push(update)
         (task,) = fakes.make_tasks(1)
         await asyncio.gather(*(samplers.roll_out(task, f"g{n}") for n in range(6)))
-        await samplers.fleet.close()
+        await samplers.fleets[0].close()
         return receipts
 
     receipts = asyncio.run(main())
@@ -102,7 +102,7 @@ def drive(folder, config, steps):
             controller.samplers = await start_simulated(config, append)
             await controller.publish()
             await controller.run()
-            await controller.samplers.fleet.close()
+            await controller.samplers.fleets[0].close()
 
         asyncio.run(go())
         assert store.stats().dropped_groups == 0

@@ -110,8 +110,8 @@ class FakeSampler:
 def test_each_sampler_keeps_its_group_until_it_fails_or_is_replaced():
     async def main():
         learner = FakeLearner()
-        channel = WeightChannel(learner, workers=2, seconds=9.0)
-        samplers = {"a": FakeSampler(), "b": FakeSampler()}
+        channel = WeightChannel(learner, workers={"a": 2, "b": 1}, seconds=9.0)
+        samplers = {"a-0": FakeSampler(), "b-0": FakeSampler()}
 
         async def version(number):
             weights = PublishedWeights(update=SimpleNamespace(version=number), channel=channel)
@@ -121,19 +121,19 @@ def test_each_sampler_keeps_its_group_until_it_fails_or_is_replaced():
             )
 
         assert await version(1) == await version(1) == [1, 1]
-        assert learner.steps == ["a begins", "a ends", "b begins", "b ends"] * 2
-        samplers["a"] = FakeSampler()  # another one of this name
-        samplers["b"].error = RuntimeError("broke")
+        assert learner.steps == ["a-0 begins", "a-0 ends", "b-0 begins", "b-0 ends"] * 2
+        samplers["a-0"] = FakeSampler()  # another one of this name
+        samplers["b-0"].error = RuntimeError("broke")
         assert (await version(2))[0] == 2
-        samplers["b"].error = None
+        samplers["b-0"].error = None
         assert await version(3) == [3, 3]
-        return learner, samplers["b"]
+        return learner, samplers["b-0"]
 
     learner, sampler = asyncio.run(main())
-    assert learner.opened == [("a", 3), ("b", 3), ("a", 3), ("b", 3)]
+    assert learner.opened == [("a-0", 3), ("b-0", 2), ("a-0", 3), ("b-0", 2)]
     told = [json.loads(seat) for (seat,) in sampler.got]
     assert [seat["port"] for seat in told] == [2, 2, 2, 4]
-    assert told[0] == {"host": "h", "port": 2, "ranks": 3, "seconds": 9.0}
+    assert told[0] == {"host": "h", "port": 2, "ranks": 2, "seconds": 9.0}
 
 
 def test_without_a_channel_the_contents_are_pulled():

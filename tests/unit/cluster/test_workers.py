@@ -219,7 +219,7 @@ def test_a_group_that_ends_every_sampler_ends_the_run():
 def test_when_nobody_is_left_everybody_is_told_why():
     async def work(world):
         await world.push(0)
-        world.samplers.fleet._budget.restarts = 2
+        world.fleet._budget.restarts = 2
         world.cannot_start = "no memory"
         world.workers["sampler-0"].kill()
         failure = await world.rollouts.failure()
@@ -233,17 +233,17 @@ def test_when_nobody_is_left_everybody_is_told_why():
 def test_growing_adds_samplers_that_serve_when_proven_and_shrinking_drains_them():
     async def work(world):
         await world.push(7)
-        world.samplers.fleet.resize(3)
+        world.fleet.resize(3)
         await world.until(lambda: len(world.serving()) == 3)
         assert world.workers["sampler-2"].version == 7
         world.seconds = 0.05
         rollouts = [asyncio.ensure_future(world.samplers.roll_out(TASK, f"g{n}")) for n in range(6)]
         await world.until(lambda: len(world.begun) == 6)
-        world.samplers.fleet.resize(1)
-        assert world.samplers.fleet.target == 1
+        world.fleet.resize(1)
+        assert world.fleet.target == 1
         await world.push(8)
         await asyncio.gather(*rollouts)
-        await world.until(lambda: len(world.samplers.fleet.members) == 1)
+        await world.until(lambda: len(world.fleet.members) == 1)
         assert len(world.begun) == len(world.store) == 6, "drained: nothing was started twice"
         assert sum(worker.ended for worker in world.workers.values()) == 2
 
@@ -256,7 +256,7 @@ def test_one_that_does_not_drain_in_time_is_ended_and_its_work_done_elsewhere():
         world.seconds = 3600
         rollouts = [asyncio.ensure_future(world.samplers.roll_out(TASK, f"g{n}")) for n in range(2)]
         await world.until(lambda: len(world.begun) == 2)
-        world.samplers.fleet.resize(1)
+        world.fleet.resize(1)
         await world.until(lambda: len(world.begun) == 3)
         for worker in world.workers.values():
             worker.changed.set()
@@ -285,7 +285,7 @@ def test_samplers_hear_of_every_sandbox_that_comes_and_goes():
         for worker in world.workers.values():
             worker.groups.clear()
         await world.until(lambda: len(known.members) == 1)
-        world.samplers.fleet.resize(2)
+        world.fleet.resize(2)
         await world.until(lambda: world.workers.get("sampler-1") is not None)
         await world.until(lambda: world.workers["sampler-1"].sandboxes == sampler.sandboxes)
 
@@ -311,10 +311,10 @@ def test_any_order_of_failures_leaves_each_group_stored_once(seed):
             elif what == "poison":
                 victim.poisoned = True
             else:
-                world.samplers.fleet.resize(3 if what == "grow" else 1)
+                world.fleet.resize(3 if what == "grow" else 1)
             await world.push(version)
         await asyncio.gather(*rollouts)
         assert sorted(world.store) == sorted(f"g{n}" for n in range(20))
-        assert world.samplers.fleet.problem == ""
+        assert world.fleet.problem == ""
 
     run(work, attempts=50)
