@@ -95,7 +95,7 @@ class PolicyEngine:
             llm=llm,
             settings=settings,
             tokenizer=tokenizer,
-            expected=expected_tensors(model_path, vllm_api.resolved_dtype(llm)),
+            expected=expected_tensors(model_path),
             name=name,
             version=version,
             grammar=grammar,

@@ -86,11 +86,6 @@ async def ping(llm: Any) -> None:
         asked.cancel()
 
 
-def resolved_dtype(llm: Any) -> str:
-    """Dtype of the engine's weights, such as `float32`."""
-    return str(llm.vllm_config.model_config.dtype).removeprefix("torch.")
-
-
 def sampling_params(
     settings: SamplingSettings,
     *,
