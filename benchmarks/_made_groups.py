@@ -1,0 +1,60 @@
+"""Groups of trajectories of random tokens, of the demo's lengths."""
+
+import numpy as np
+
+from redline.replay.records import Trajectory, TrajectoryGroup, TrajectoryStatus, Turn
+
+
+def make_groups(count: int) -> list[TrajectoryGroup]:
+    """Groups of 8 trajectories of 1 to 5 turns, about 250 tokens each, 11 of them per action."""
+    rng = np.random.default_rng(0)
+    return [_make_group(str(number), rng) for number in range(count)]
+
+
+def _make_group(name: str, rng: np.random.Generator) -> TrajectoryGroup:
+    first = _random_ids(95, rng)
+    return TrajectoryGroup(
+        group_id=name,
+        task_id=name,
+        trajectories=tuple(_make_trajectory(name, i, first, rng) for i in range(8)),
+    )
+
+
+def _make_trajectory(
+    group: str, index: int, first: np.ndarray, rng: np.random.Generator
+) -> Trajectory:
+    states = [first, *(_random_ids(65, rng) for _ in range(int(rng.integers(0, 5))))]
+    turns = tuple(_make_turn(state, rng) for state in states)
+    return Trajectory(
+        trajectory_id=f"{group}/{index}",
+        group_id=group,
+        sample_index=index,
+        task_id=group,
+        initial_program="",
+        turns=turns,
+        status=TrajectoryStatus.EXITED,
+        solved=False,
+        worker="",
+        seconds=0.0,
+    )
+
+
+def _random_ids(count: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(3, 250, count).astype(np.int32)
+
+
+def _make_turn(state: np.ndarray, rng: np.random.Generator) -> Turn:
+    actions = int(rng.integers(6, 16))
+    return Turn(
+        state_token_ids=state,
+        action_token_ids=_random_ids(actions, rng),
+        rollout_logprobs=np.full(actions, -6.0, np.float32),
+        weight_versions=np.zeros(actions, np.int32),
+        action_text="",
+        command=None,
+        error=None,
+        program="",
+        feedback="",
+        verdict=None,
+        reward=float(rng.random()),
+    )
