@@ -90,8 +90,9 @@ def run_policy_step(
     can_pack = engine.can_pack and (reference is None or reference.can_pack)
     packing = resolve_packing(settings.packing, can_pack)
     micro_batches = _my_micro_batches(samples, settings, packing, engine.device, division, values)
-    for micro in micro_batches:
-        _add_fixed_logprobs(engine, reference, micro, settings)
+    if reference is not None:
+        for micro in micro_batches:
+            micro.reference_logprobs = reference.logprobs(micro.tokens)
     sums = torch.zeros(7)  # policy loss, kl, entropy, clipped tokens, mismatch, masked, value loss
     steps: list[EngineStep] = []
     critic_steps: list[CriticStep] = []
@@ -158,6 +159,8 @@ def _backward(
     """
     scores = engine.score(micro.tokens, with_entropy=True)
     loss = _loss(scores, micro, settings)
+    if micro.old_logprobs is None:
+        micro.old_logprobs = scores.logprobs.detach()  # for the epochs after this one
     parts = (loss.policy, loss.kl, loss.entropy, loss.clipped, loss.mismatch, loss.masked)
     figures = torch.zeros(7)
     figures[:6] = torch.stack([part.float() for part in parts]).cpu()
@@ -259,20 +262,6 @@ def _micro_values(judged: Sequence[ValueTargets], states: int, device: torch.dev
         targets=joined([v.targets for v in judged]),
         weights=joined([v.trained for v in judged]) / states,
     )
-
-
-@torch.no_grad()
-def _add_fixed_logprobs(
-    engine: TrainingEngine,
-    reference: Reference | None,
-    micro: MicroBatch,
-    settings: LearnerSettings,
-) -> None:
-    """Score with the reference, and with the policy where a second epoch will need it."""
-    if reference is not None:
-        micro.reference_logprobs = reference.logprobs(micro.tokens)
-    if settings.epochs_per_batch > 1:
-        micro.old_logprobs = engine.score(micro.tokens).logprobs
 
 
 def _loss(scores: TokenScores, micro: MicroBatch, settings: LossSettings) -> PolicyLoss:

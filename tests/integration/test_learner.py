@@ -251,6 +251,27 @@ def test_kl_and_second_epochs(policy):
     learner.close()
 
 
+def test_later_epochs_divide_by_what_the_first_one_scored(policy, monkeypatch):
+    from redline.learner import policy_step
+
+    seen, real = [], policy_step.policy_loss
+
+    def noted(**values):
+        seen.append((values["logprobs"].detach(), values["old_logprobs"]))
+        return real(**values)
+
+    monkeypatch.setattr(policy_step, "policy_loss", noted)
+    learner = started(policy, epochs_per_batch=3, micro_batch_tokens=4096)
+    learner.train_step([make_group(0, good=50)])
+    (first, none), *later = seen
+    assert none is None
+    assert len(later) == 2
+    for logprobs, old in later:
+        assert old.equal(first)
+        assert not logprobs.equal(first)
+    learner.close()
+
+
 def test_unsupported_settings_are_refused(policy):
     with pytest.raises(ValueError, match="ranks is 0"):
         Learner(model_path=policy, settings=settings(ranks=0))
