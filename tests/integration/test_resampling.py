@@ -1,7 +1,7 @@
 """A whole run whose groups without a signal are replaced before the step would lose them.
 
-Policy and tasks are the demo's: some tries solve a task and some do not, so many groups are mixed,
-and those that are not are replaced. A random policy would solve nothing, whatever replaced it.
+The policy is the demo's, on tasks with one fault: four groups of ten have a signal, the others are
+solved in the same way four times. With a random policy no replacement would help.
 """
 
 import json
@@ -15,13 +15,14 @@ from redline_driving import Driver, kill_drivers
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
-STEPS, PER_STEP, GROUP, LIMIT = 3, 4, 4, 12
+STEPS, PER_STEP, GROUP, LIMIT = 3, 4, 4, 20
 RUN = (
     f"steps={STEPS}", "max_seconds=0", "max_staleness=1", "eval.tasks=0", "tasks.train_count=40",
-    "tasks.heldout_count=2", "tasks.heldout_family_count=0", f"rollout.group_size={GROUP}",
+    "tasks.heldout_count=2", "tasks.heldout_family_count=0", "tasks.edits_min=1",
+    "tasks.edits_max=1", f"rollout.group_size={GROUP}",
     "rollout.engine.max_model_len=512", "rollout.engine.kv_cache_gib=0.25",
     "rollout.engine.enforce_eager=true", f"learner.groups_per_step={PER_STEP}",
-    "learner.loss.signal=outcome", "learner.loss.no_signal=resample",
+    "learner.loss.signal=advantage", "learner.loss.no_signal=resample",
     f"learner.loss.max_resampled={LIMIT}",
 )  # fmt: skip
 
