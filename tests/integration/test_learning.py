@@ -52,7 +52,7 @@ LEARNING = LearnerSettings(
     threads=2,
     micro_batch_tokens=4096,
     epochs_per_batch=4,  # with a single one every ratio is 1, and the losses are all the same
-    optimizer=OptimizerSettings(learning_rate=5e-4),
+    optimizer=OptimizerSettings(learning_rate=3e-4),
 )
 CASES = {
     "grpo": {},
