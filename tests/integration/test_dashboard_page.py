@@ -1,6 +1,7 @@
 """`redline dashboard` in a real browser: live curves, search, trajectories, keys, tokens.
 
-With REDLINE_SCREENSHOTS=FOLDER the pictures of the documentation are written there.
+With REDLINE_SCREENSHOTS=docs/images the pictures of the documentation are written there; they show
+the run in REDLINE_SCREENSHOTS_OF, or the one that is made here.
 """
 
 import json
@@ -8,6 +9,7 @@ import os
 import sys
 import threading
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -62,13 +64,6 @@ def page(browser, url):
     assert elsewhere == []  # works without a network
 
 
-@pytest.fixture
-def picture(page):
-    """Keep what is seen as a picture of the documentation."""
-    folder = os.environ.get("REDLINE_SCREENSHOTS")
-    return lambda name: keep_picture(page, Path(folder) / f"{name}.png") if folder else None
-
-
 def keep_picture(page, file):
     """What is seen, in few colours, so that the file is small."""
     page.screenshot(file)
@@ -77,7 +72,7 @@ def keep_picture(page, file):
     few.save(file, optimize=True)
 
 
-def test_curves_move_while_the_run_goes_on(page, url, run, picture):
+def test_curves_move_while_the_run_goes_on(page, url, run):
     page.open(url)
     page.wait(CHARTS)
     assert page.text(".tiles dd") == str(STEPS)
@@ -99,16 +94,14 @@ def test_curves_move_while_the_run_goes_on(page, url, run, picture):
     page.wait(f"document.querySelector('.tiles dd').innerText === '{STEPS + 30}'")
     writer.join()
     page.wait(f"{POINTS}.every(n => n === {STEPS + 30})")
-    picture("dashboard-overview-light")
     page.press("t")
     page.wait("document.body.classList.contains('body--dark')")
-    picture("dashboard-overview-dark")
     page.open(url)  # the choice stays
     page.wait("document.body.classList.contains('body--dark')")
     page.ask("document.cookie = 'redline_theme=;path=/;max-age=0'")
 
 
-def test_ten_thousand_trajectories_are_searched_and_one_is_opened(page, url, picture):
+def test_ten_thousand_trajectories_are_searched_and_one_is_opened(page, url):
     page.open(url + "trajectories")
     page.wait("document.querySelector('.count')")
     assert page.text(".count") == "10,000 of 10,000 trajectories"
@@ -129,17 +122,15 @@ def test_ten_thousand_trajectories_are_searched_and_one_is_opened(page, url, pic
     assert page.text("#turn-3 .command") == "EXIT"
     page.ask("document.querySelector('#turn-1 .tokens').open = true")
     assert "v8" in page.text("#turn-1 .tokens table")
-    picture("dashboard-trajectory-light")
     permalink = page.ask("location.href")
     page.look_like(dark=True)
     page.open(permalink)
     page.wait("document.querySelectorAll('#detail .turn').length === 3")
     page.wait("document.body.classList.contains('body--dark')")
     page.press("x")
-    picture("dashboard-trajectory-dark")
 
 
-def test_the_keyboard_alone_finds_opens_and_compares(page, url, picture):
+def test_the_keyboard_alone_finds_opens_and_compares(page, url):
     page.open(url + "trajectories")
     page.wait("document.querySelector('a.row')")
     page.press("/")
@@ -156,7 +147,6 @@ def test_the_keyboard_alone_finds_opens_and_compares(page, url, picture):
     assert page.ask("location.search") == "?left=g00000402/2&right=g00000402/3"
     sides = page.ask("Object.values(document.querySelector('.sides').dataset)")
     assert sides == ["g00000402/2", "g00000402/3"]
-    picture("dashboard-compare")
     page.press("Escape")
     page.wait("document.querySelector('#detail .opened')?.dataset.id === 'g00000402/2'")
     page.ask("history.back()")
@@ -166,22 +156,47 @@ def test_the_keyboard_alone_finds_opens_and_compares(page, url, picture):
     page.press("Escape")
 
 
-def test_a_phone_shows_one_thing_at_a_time(page, url, picture):
+def test_a_phone_shows_one_thing_at_a_time(page, url):
     page.look_like(width=390, height=844, phone=True)
-    for address, name in (("", "phone-overview"), ("trajectories", "phone-list")):
+    for address in ("", "trajectories"):
         page.open(url + address)
         page.wait("document.querySelector('.tiles, a.row')")
         assert page.ask("document.documentElement.scrollWidth") <= 390
-        if name == "phone-overview":
-            page.wait(CHARTS)
-        picture(f"dashboard-{name}")
     page.ask("document.querySelector('a.row').click()")
     page.wait("document.querySelector('#detail .turn')")
     assert not page.ask("document.querySelector('#finder').checkVisibility()")
     assert page.ask("document.documentElement.scrollWidth") <= 390
-    picture("dashboard-phone")
     page.ask("document.querySelector('.back a').click()")
     page.wait("document.querySelector('#finder').checkVisibility()")
+
+
+def test_pictures_of_the_documentation(browser, url, tmp_path):
+    """Each is taken in any case, so that whoever wants to keep them can."""
+    folder = Path(os.environ.get("REDLINE_SCREENSHOTS") or tmp_path)
+    shown = os.environ.get("REDLINE_SCREENSHOTS_OF")
+    with dashboard(shown) if shown else nullcontext((url, None)) as (url, _):
+        for look in ("light", "dark"):
+            browser.look_like(dark=look == "dark")
+            browser.open(url)
+            browser.wait(CHARTS)
+            keep_picture(browser, folder / f"dashboard-overview-{look}.png")
+        browser.open(f"{url}trajectories?status=solved")
+        browser.wait("document.querySelector('a.row')")
+        browser.press("j", "Enter")
+        browser.wait("document.querySelector('#turn-1')")
+        browser.ask("document.querySelector('#turn-1 .tokens').open = true")
+        keep_picture(browser, folder / "dashboard-trajectory.png")
+        browser.press("c")
+        browser.wait("document.querySelector('.sides')")
+        keep_picture(browser, folder / "dashboard-compare.png")
+        browser.look_like(width=390, height=844, phone=True)
+        browser.ask("history.back()")
+        browser.wait("document.querySelector('#detail .turn')")
+        keep_picture(browser, folder / "dashboard-phone.png")
+    pictures = Path(__file__).parents[2] / "docs/images"
+    assert {file.name for file in folder.glob("dashboard-*.png")} == {
+        file.name for file in pictures.glob("dashboard-*.png")
+    }
 
 
 def test_what_a_run_stores_meanwhile_is_offered(page, url, run):

@@ -39,12 +39,12 @@ def test_a_timeout_of_the_work_itself_stays_its_own():
 
 def test_time_for_which_this_process_was_stopped_does_not_count(monkeypatch):
     """An answer that came meanwhile is taken, though the deadline passed before it was read."""
-    monkeypatch.setattr(deadlines, "_TICK_SECONDS", 0.2)
+    monkeypatch.setattr(deadlines, "_TICK_SECONDS", 0.06)
 
     async def main():
         loop = asyncio.get_running_loop()
-        loop.call_later(0.05, time.sleep, 2.0)  # nothing runs meanwhile, as after SIGSTOP
-        return await in_time(done_after(0.5), 1.0, "the thing")
+        loop.call_later(0.05, time.sleep, 0.6)  # nothing runs meanwhile, as after SIGSTOP
+        return await in_time(done_after(0.15), 0.3, "the thing")
 
     assert asyncio.run(main()) == "done"
 
@@ -63,13 +63,13 @@ def test_a_stop_just_before_the_deadline_leaves_time_to_read_the_answer(monkeypa
 
 
 def test_several_are_waited_for_in_the_same_time(monkeypatch):
-    monkeypatch.setattr(deadlines, "_TICK_SECONDS", 0.2)
+    monkeypatch.setattr(deadlines, "_TICK_SECONDS", 0.06)
 
     async def main():
         loop = asyncio.get_running_loop()
-        loop.call_later(0.05, time.sleep, 2.0)
-        one, other = (asyncio.ensure_future(done_after(seconds)) for seconds in (0.5, 60))
-        assert await wait_in_time([one, other], 1.0) == ({one}, {other})
+        loop.call_later(0.05, time.sleep, 0.6)
+        one, other = (asyncio.ensure_future(done_after(seconds)) for seconds in (0.15, 60))
+        assert await wait_in_time([one, other], 0.3) == ({one}, {other})
         other.cancel()
 
     asyncio.run(main())
