@@ -39,7 +39,7 @@ def steps_done(folder, name):
         return 0
 
 
-def go_on(run, folder, name, steps=2, seconds=300):
+def go_on(run, folder, name, steps=2, seconds=600):
     """Wait until so many further steps are told; who dies or stands still fails the test."""
     wanted = steps_done(folder, name) + steps
     deadline = time.monotonic() + seconds

@@ -46,7 +46,7 @@ def test_a_run_that_loses_what_nobody_replaces_says_so_and_resumes(tmp_path, str
     prepare(tmp_path)
     run = train(tmp_path, "soak", "steps=100000")
     for how in striker.random.sample(("kill", "stop"), 2):
-        go_on(run, tmp_path, "soak", steps=striker.random.randint(1, 5), seconds=600)
+        go_on(run, tmp_path, "soak", steps=striker.random.randint(1, 5))
         print(how, role, "after step", steps_done(tmp_path, "soak"), flush=True)
         pids = run.descendants()
         assert processes(run, role), f"no {role} in the run"
@@ -57,21 +57,21 @@ def test_a_run_that_loses_what_nobody_replaces_says_so_and_resumes(tmp_path, str
         assert SAID[how, role] in line
         assert "Traceback" not in run.complaint()
         run = train(tmp_path, "soak", "--resume")
-    go_on(run, tmp_path, "soak", seconds=600)
+    go_on(run, tmp_path, "soak")
     end(run, tmp_path)
 
 
 def test_a_driver_that_is_killed_or_stopped_costs_nothing(tmp_path, striker):
     prepare(tmp_path)
     run = train(tmp_path, "soak", "steps=100000")
-    go_on(run, tmp_path, "soak", steps=striker.random.randint(2, 6), seconds=600)
+    go_on(run, tmp_path, "soak", steps=striker.random.randint(2, 6))
     kill(striker, run)
     for _ in range(STARTS_KILLED):
         run = train(tmp_path, "soak", "--resume")
         time.sleep(striker.random.uniform(0, 20))
         kill(striker, run)
     run = train(tmp_path, "soak", "--resume")
-    go_on(run, tmp_path, "soak", seconds=600)
+    go_on(run, tmp_path, "soak")
     assert striker.stop(run, "driver", SECONDS_STOPPED)
     go_on(run, tmp_path, "soak", steps=5)
     assert "is lost" not in run.complaint(), "a sound worker was blamed for the driver's absence"

@@ -42,7 +42,7 @@ def test_a_fleet_over_two_nodes_grows_shrinks_and_outlives_the_second(cluster, t
         tmp_path, "wide", *PLACES, f"ray.address=127.0.0.1:{cluster.port}",
         environment=cluster.environment,
     )  # fmt: skip
-    go_on(run, tmp_path, "wide", seconds=600)
+    go_on(run, tmp_path, "wide")
     scale(run, tmp_path, "samplers=3", "--wait")
     raylet, second = cluster.second_node()
     assert titles(second) >= {"ray::Sampler", "VLLM::EngineCore", "ray::SandboxActor"}
