@@ -58,7 +58,7 @@ class SimulatedSampler:
         """
         if self._version is None:
             raise EngineError(f"sampler {self.name} holds no weights yet: push a version first")
-        recorded = self.draw(group_id, begun)
+        recorded = self.draw(group_id)
         live = self._live[group_id] = LiveGroup(group_id, task, self.name, begun)
         try:
             plays = [self._play(live, index, played) for index, played in enumerate(recorded)]
@@ -69,8 +69,8 @@ class SimulatedSampler:
             group_id=group_id, task_id=task.task_id, trajectories=tuple(trajectories)
         )
 
-    def draw(self, group_id: str, begun: PartialGroup | None) -> list[Trajectory]:
-        """The episodes of a group, whether it is begun already or not."""
+    def draw(self, group_id: str) -> list[Trajectory]:
+        """The recorded episodes that a group is to be."""
         rng = random.Random(f"{self._seed}/{group_id}")
         return self._recording.draw(rng, self._rollout.group_size)
 

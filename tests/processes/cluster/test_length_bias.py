@@ -42,10 +42,16 @@ class Fickle(SimulatedSampler):
     with an episode draws only what can still become of it.
     """
 
-    def draw(self, group_id, begun):
+    begun = None
+
+    async def sample_group(self, task, *, group_id, begun=None):
+        self.begun = begun  # there is no await before it is drawn
+        return await super().sample_group(task, group_id=group_id, begun=begun)
+
+    def draw(self, group_id):
         episodes = random.Random(group_id).choice(RECORDING.groups)
         luck = random.Random(f"{self._seed}/{self.name}/{group_id}")
-        running = () if begun is None else (episode.trajectory for episode in begun.running)
+        running = () if self.begun is None else (e.trajectory for e in self.begun.running)
         turns = {trajectory.sample_index: len(trajectory.turns) for trajectory in running}
         return [
             luck.choice([e for e in episodes if len(e.turns) > turns.get(index, 0)])
