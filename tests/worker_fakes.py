@@ -59,6 +59,7 @@ class FakeWorker:
         self.kill(self.dead or "was ended")
 
     async def use_sandboxes(self, sandboxes):
+        await asyncio.sleep(0 if sandboxes else self.world.slow_news)
         self.sandboxes = tuple(sorted(sandboxes))
 
     async def update_weights(self, published):
@@ -121,6 +122,8 @@ class World:
         self.begun, self.store, self.lines, self.unlucky = [], {}, [], set()
         self.cannot_start, self.poisonous, self.pushing = "", False, False
         self.seconds, self.version = 0.005, None
+        self.slow_news = 0.0
+        """Seconds until a worker hears that there is no sandbox."""
         self.starts_proven = starts_proven
         self.patience = Patience(
             **({"start": 60.0, "heartbeat": 60.0, "drain": 60.0, "pause": 0.005} | patience)

@@ -70,6 +70,8 @@ class Member(Generic[W]):
     """Set when it will finish nothing more."""
     proof: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while weights are brought to it."""
+    hearing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while it is told of sandboxes: calls at the same time may arrive in any order."""
 
     @property
     def live(self) -> bool:

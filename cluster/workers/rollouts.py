@@ -60,7 +60,8 @@ class RolloutFleet:
     def run(self) -> None:
         """Supervise from now on; all first workers have started."""
         self.sandbox_starts += [member.told for member in self.sandboxes.members]
-        for fleet in self.fleets.values():
+        self.sandboxes.run()
+        for fleet in self.samplers.fleets:
             fleet.run()
         beside = self._announce_changes(), self.samplers.keep_turns()
         self._tasks = [asyncio.ensure_future(work) for work in beside]
@@ -95,11 +96,12 @@ class RolloutFleet:
         await asyncio.gather(*(self._announce_to(member) for member in members))
 
     async def _announce_to(self, member: Member[SamplerWorker]) -> None:
-        told = member.worker.use_sandboxes(self.serving_sandboxes())
-        try:
-            await in_time(told, _SECONDS_TO_HEAR, member.name)
-        except WorkFailed:
-            return  # its heartbeats tell whether it is lost, or only busy: then it hears later
+        async with member.hearing:
+            told = member.worker.use_sandboxes(self.serving_sandboxes())
+            try:
+                await in_time(told, _SECONDS_TO_HEAR, member.name)
+            except WorkFailed:
+                return  # its heartbeats tell whether it is lost, or only busy: then it hears later
 
     async def _admit_sandbox(self, member: Member[SandboxWorker]) -> None:
         if member.told not in self.sandbox_starts:

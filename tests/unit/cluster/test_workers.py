@@ -292,6 +292,26 @@ def test_samplers_hear_of_every_sandbox_that_comes_and_goes():
     run(work, samplers=1)
 
 
+def test_news_of_a_sandbox_is_never_overtaken_by_what_was_told_before():
+    """Else the sampler would wait for a sandbox that is there."""
+
+    async def work(world):
+        await world.push(0)
+        sandboxes, world.slow_news = world.rollouts.sandboxes, 0.1
+        sandboxes.resize(0)
+        await world.until(lambda: not sandboxes.members)
+        world.fleet.resize(2)
+        await world.until(lambda: world.fleet.at(Stage.PROVING))
+        sandboxes.resize(1)
+        await world.until(lambda: len(world.serving()) == 2)
+        await asyncio.sleep(0.2)
+        assert {w.sandboxes for n, w in world.workers.items() if n.startswith("sampler")} == {
+            ("sandbox-1",)
+        }
+
+    run(work, samplers=1)
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000))
 def test_any_order_of_failures_leaves_each_group_stored_once(seed):
