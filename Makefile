@@ -34,7 +34,7 @@ test: $(COMPLETE)
 	@echo "test: unit, process, integration and chaos tests"
 	@$(BIN)/pytest --numprocesses=auto tests/unit
 	@$(BIN)/pytest --numprocesses=auto tests/processes
-	@$(BIN)/pytest -m "not gpu and not long" tests/integration tests/chaos
+	@$(BIN)/pytest --durations=15 -m "not gpu and not long" tests/integration tests/chaos
 
 long: $(COMPLETE)
 	@echo "long: whole clusters, fleets and kills, which take a minute or more each"

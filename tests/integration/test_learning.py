@@ -54,6 +54,8 @@ LEARNING = LearnerSettings(
     epochs_per_batch=4,  # with a single one every ratio is 1, and the losses are all the same
     optimizer=OptimizerSettings(learning_rate=3e-4),
 )
+SOON = ("grpo", "gae")
+"""Cases that do not wait for `make long`."""
 CASES = {
     "grpo": {},
     "grpo_per_turn": {"estimator": "grpo_per_turn"},
@@ -141,7 +143,10 @@ def gain(stage, start, settings, change=lambda groups: groups):
     return solve_rate(stage.play(seed=9, size=2 * SIZE)) - before
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [case if case in SOON else pytest.param(case, marks=pytest.mark.long) for case in CASES],
+)
 def test_the_policy_solves_more_after_training(stage, start, name):
     loss = replace(LossSettings(), **CASES[name])
     critic = CriticSettings(kind="head" if loss.estimator == "gae" else "none")

@@ -45,6 +45,7 @@ def test_what_a_model_writes_becomes_tasks(tmp_path):
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_on_ray_samplers_they_become_tasks_that_a_run_trains_on(tmp_path):
     """A random model writes only programs that fail, and learns from what it is given to repair."""
     make_model(tmp_path / "model")
