@@ -9,7 +9,7 @@ ROOMS := dsl sandbox replay actors learner cluster
 
 help:
 	@echo "make demo    train the demo policy on this machine's CPUs and show what it learned (18 min)"
-	@echo "make test    tests that need no GPU (18 min)"
+	@echo "make test    tests that need no GPU (16 min)"
 	@echo "make long    tests of whole clusters, fleets and kills, a minute or more each (30 min)"
 	@echo "make unit    unit tests only (a minute)"
 	@echo "make lint    ruff, mypy and the layers between the rooms"
