@@ -67,8 +67,13 @@ class RolloutFleet:
         self._tasks = [asyncio.ensure_future(work) for work in beside]
 
     async def failure(self) -> str:
-        """Wait until no sampler, or no sandbox, is left and none comes; returns why."""
-        return await first_of(self.samplers.failure(), self.sandboxes.failure())
+        """Wait until no sampler, or no sandbox, is left and none comes; returns why.
+
+        Raises what ended one of the fleet's own tasks.
+        """
+        return await first_of(
+            self.samplers.failure(), self.sandboxes.failure(), self._own_failure()
+        )
 
     async def close(self) -> None:
         """Stop supervising; whoever lives goes on."""
@@ -80,6 +85,11 @@ class RolloutFleet:
     def serving_sandboxes(self) -> dict[str, Any]:
         """Handles of the sandboxes that take programs, by name."""
         return {m.name: m.worker.handle for m in self.sandboxes.at(Stage.SERVING)}
+
+    async def _own_failure(self) -> str:
+        """Wait until a task of this fleet ends, which none does but by a mistake; raises that."""
+        ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        return f"a task of the fleet ended: {ended.pop().result()}"
 
     async def _announce_changes(self) -> None:
         known: frozenset[str] = frozenset()

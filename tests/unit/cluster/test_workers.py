@@ -132,12 +132,12 @@ def test_a_lost_samplers_group_goes_on_from_the_turns_that_were_last_seen():
     async def work(world):
         world.seconds = 3600
         await world.push(0)
+        for worker in world.workers.values():
+            worker.turns = (Turns(group_id="g8", seen_on=worker.name),)
         rollout = asyncio.ensure_future(world.samplers.roll_out(TASK, "g7"))
         await world.until(lambda: len(world.begun) == 1)
         ((_, first),) = world.begun
         seen = Turns(group_id="g7", seen_on=first)
-        for worker in world.workers.values():
-            worker.turns = (Turns(group_id="g8", seen_on=worker.name),)
         world.workers[first].turns = (seen, Turns(group_id="g9", seen_on=first))
         asked = world.workers[first].asked
         await world.until(lambda: world.workers[first].asked > asked + 1)
@@ -148,6 +148,17 @@ def test_a_lost_samplers_group_goes_on_from_the_turns_that_were_last_seen():
         assert world.store["g7"] != first
 
     run(work, turns_every=0.005)
+
+
+def test_a_mistake_in_the_fleets_own_work_is_not_lost_with_its_task():
+    async def work(world):
+        world.workers["sampler-0"].turns = ("no group",)
+        rollout = asyncio.ensure_future(world.samplers.roll_out(TASK, "g7"))
+        with pytest.raises(AttributeError, match="group_id"):
+            await world.rollouts.failure()
+        rollout.cancel()
+
+    run(work, turns_every=0.005, starts_proven=True)
 
 
 def test_a_begun_group_is_given_to_the_sampler_that_goes_on_with_it():
