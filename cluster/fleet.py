@@ -82,7 +82,7 @@ class Fleet(Rollouts):
     learner: RayLearner
     scaler: Scaler
     heartbeat_every: float
-    """Seconds between two heartbeats of the store."""
+    """Seconds between two heartbeats of the store, and of a rank of the learner."""
 
     @property
     def closing(self) -> dict[str, Any]:
@@ -90,13 +90,11 @@ class Fleet(Rollouts):
         return {"replay": self.store.handle, **self.rollouts.handles}
 
     async def failure(self) -> str:
-        """Wait until the run cannot go on for want of a worker; returns why.
-
-        The learner is not listened to, as it answers nothing while it trains: each call of it has
-        a deadline.
-        """
-        ends = self.rollouts.failure(), self.store.failure(self.heartbeat_every)
-        return await first_of(*ends)
+        """Wait until the run cannot go on for want of a worker; returns why."""
+        every = self.heartbeat_every
+        return await first_of(
+            self.rollouts.failure(), self.store.failure(every), self.learner.failure(every)
+        )
 
 
 async def start_fleet(
@@ -182,6 +180,7 @@ def _make_learner(cluster: Cluster, config: RunConfig, model: str) -> dict[str, 
             num_gpus=config.learner.num_gpus,
             resources=config.learner.resources,
             threads=config.learner.threads,
+            own_heart=True,
             arguments={
                 "model_path": model,
                 "settings": config.learner,

@@ -31,7 +31,7 @@ class Guardian:
     """Marks this process and its future children, and has them watched."""
 
     def __init__(self) -> None:
-        token = uuid.uuid4().hex
+        self._token = token = uuid.uuid4().hex
         os.environ[MARKER] = token
         reader, self._writer = os.pipe()
         self._process = subprocess.Popen(
@@ -48,23 +48,28 @@ class Guardian:
     def close(self) -> int:
         """End what is still alive and the guardian itself; return how many had to be killed.
 
-        Raises RuntimeError naming the processes that even SIGKILL did not end, or when somebody
-        killed the guardian.
+        Where somebody killed or stopped the guardian, this process does its work, as far as those
+        can be told who show whose they are. Raises RuntimeError naming the processes that even
+        SIGKILL did not end.
         """
         os.environ.pop(MARKER, None)
         with contextlib.suppress(BrokenPipeError):
             os.write(self._writer, _END)
         os.close(self._writer)
-        try:
-            told, _ = self._process.communicate(timeout=_CLOSE_SECONDS)
-        finally:
-            self._process.kill()
-        if not told:
-            raise RuntimeError("the guardian of this run was killed: processes may be left")
-        killed, *left = map(int, told.split())
+        killed, *left = [*map(int, self._told().split())] or _ended(self._token, set())
         if left:
             raise RuntimeError(f"processes {left} of this run survive SIGKILL")
         return killed
+
+    def _told(self) -> str:
+        """What the guardian says when it has done its work; empty when it could not."""
+        try:
+            return self._process.communicate(timeout=_CLOSE_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            return ""
+        finally:
+            self._process.kill()
+            self._process.wait()
 
 
 def members(token: str, known: set[Process]) -> set[Process]:
@@ -106,13 +111,13 @@ def _parent_and_start(entry: Path) -> tuple[int, int]:
     return int(fields[1]), int(fields[19])
 
 
-def _kill_all(token: str, known: set[Process]) -> tuple[set[Process], list[Process]]:
-    """SIGKILL everybody until nobody is left: who was killed, and who is there all the same."""
+def _ended(token: str, known: set[Process]) -> list[int]:
+    """SIGKILL everybody until nobody is left: how many that were, and who is there all the same."""
     deadline = time.monotonic() + _KILL_SECONDS
     killed: set[Process] = set()
     while known := members(token, known):
         if time.monotonic() > deadline:
-            return killed, sorted(known)
+            return [len(killed), *(pid for pid, _ in sorted(known))]
         for process in known:
             try:
                 os.kill(process[0], signal.SIGKILL)
@@ -120,7 +125,7 @@ def _kill_all(token: str, known: set[Process]) -> tuple[set[Process], list[Proce
             except ProcessLookupError:
                 continue
         time.sleep(0.05)
-    return killed, []
+    return [len(killed)]
 
 
 def _watch(descriptor: int, token: str) -> None:
@@ -128,9 +133,9 @@ def _watch(descriptor: int, token: str) -> None:
     known = members(token, set())
     while not select.select([descriptor], [], [], _LOOK_SECONDS)[0]:
         known = members(token, known)
-    killed, left = _kill_all(token, known)
+    told = _ended(token, known)
     if os.read(descriptor, 1) == _END:
-        print(len(killed), *(pid for pid, _ in left))
+        print(*told)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ CALLS_AT_ONCE = 10_000
 """Concurrent calls of an asynchronous actor: more than there are groups or requests."""
 _MIB = 2**20
 _STARTS = 2
+_HEART = "heart"
 _COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 _QUIET = {
     # What a run of one driver does not need, and what would only take cores from it.
@@ -112,12 +113,14 @@ class Cluster:
         threads: int = 1,
         concurrency: int | None = None,
         beside_driver: bool = False,
+        own_heart: bool = False,
         arguments: dict[str, Any],
     ) -> Any:
         """Make an actor of a plain class; returns its handle at once.
 
         `concurrency` is the number of calls that an asynchronous actor runs at once. One
-        `beside_driver` runs on the driver's node: it writes to the run's folder.
+        `beside_driver` runs on the driver's node: it writes to the run's folder. One whose calls
+        are long and come one after the other has `own_heart`, a thread that answers `heartbeat`.
         """
         options: dict[str, Any] = {
             "name": name,
@@ -133,11 +136,9 @@ class Cluster:
             here = ray.get_runtime_context().get_node_id()
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
         log = None if self._logs is None else str(self._logs / f"{name}.log")
-        return (
-            ray.remote(_logged(cls))
-            .options(**options)
-            .remote(_log=log, _plugins=self._plugins, **arguments)
-        )
+        made = _logged(cls)
+        remote = _with_heart(made) if own_heart else ray.remote(made)
+        return remote.options(**options).remote(_log=log, _plugins=self._plugins, **arguments)
 
     def stop(self) -> None:
         """Leave the cluster; a local one ends."""
@@ -220,6 +221,19 @@ def _logged(cls: type) -> type:
     Logged.__name__ = cls.__name__
     Logged.__qualname__ = cls.__qualname__
     return Logged
+
+
+def _with_heart(cls: type) -> Any:
+    """The class as a remote one, with a sign of life that it gives while another call runs."""
+
+    class Beating(cls):
+        @ray.method(concurrency_group=_HEART)
+        def heartbeat(self) -> None:
+            """Answer, which a process that was stopped does not."""
+
+    Beating.__name__ = cls.__name__
+    Beating.__qualname__ = cls.__qualname__
+    return ray.remote(concurrency_groups={_HEART: 1})(Beating)
 
 
 def _redirect_output(path: str) -> None:

@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from redline.cluster.config import DeadlineSettings
-from redline.cluster.deadlines import wait_in_time
+from redline.cluster.deadlines import first_of, in_time, wait_in_time
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.handles import answer
 from redline.cluster.published import Channel, PublishedWeights
@@ -34,6 +34,25 @@ class RayLearner:
         self.channel: Channel | None = None
         self._handles = handles
         self._deadlines = deadlines
+
+    async def failure(self, every: float) -> str:
+        """Wait until a rank is lost, or hangs; returns which. Each is asked `every` so many s.
+
+        A rank answers beside its work. One that waits for others within a step is alive: such a
+        step has a deadline of its own.
+        """
+        beats = (self._stopped(name, handle, every) for name, handle in self._handles.items())
+        return await first_of(*beats)
+
+    async def _stopped(self, name: str, handle: Any, every: float) -> str:
+        seconds = self._deadlines.heartbeat
+        while True:
+            beat = answer(name, handle.heartbeat.remote())
+            try:
+                await in_time(beat, seconds, f"heartbeat of {name} (deadlines.heartbeat)")
+            except WorkFailed as error:
+                return f"{error}; go on with --resume"
+            await asyncio.sleep(every)
 
     async def train_step(self, groups: Sequence[TrajectoryGroup]) -> StepResult:
         """One optimizer step."""

@@ -19,7 +19,7 @@ SAID = {
     ("kill", "replay"): "replay store was lost",
     ("stop", "replay"): "replay store (deadlines.store): no answer after",
     ("kill", "learner"): "learner was lost",
-    ("stop", "learner"): "learner: no answer after",
+    ("stop", "learner"): "heartbeat of learner (deadlines.heartbeat): no answer after",
 }
 """What a run says when it ends for want of somebody."""
 STARTS_KILLED = 3

@@ -1,6 +1,7 @@
 """Buckets through Ray's object store: from a generator of the learner to every sampler."""
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
@@ -88,3 +89,33 @@ def test_every_sampler_pulls_what_the_learner_yields_and_errors_name_it(cluster)
     for found in got:
         assert found[:3] == (1, list(SIZES), [1, 2, 3])
     assert got[0][3][0] is False, "a view of the store, not a copy"
+
+
+def test_a_busy_actor_with_its_own_heart_answers_and_keeps_its_calls_in_order(cluster):
+    class Busy:
+        def __init__(self):
+            self.free = False
+
+        def wait(self, seconds):
+            time.sleep(seconds)
+            return self.free
+
+        def let(self):
+            self.free = True
+
+    actor = cluster.actor(Busy, name="busy", num_cpus=0, own_heart=True, arguments={})
+
+    async def main():
+        await actor.heartbeat.remote()
+        long = asyncio.ensure_future(as_coroutine(actor.wait.remote(2.0)))
+        actor.let.remote()
+        for _ in range(3):
+            await actor.heartbeat.remote()
+        assert not long.done(), "heartbeats waited for the call before them"
+        assert await long is False, "a call overtook another one"
+
+    asyncio.run(main())
+
+
+async def as_coroutine(awaitable):
+    return await awaitable

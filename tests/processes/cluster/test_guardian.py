@@ -1,6 +1,7 @@
 """The guardian of a run: whatever becomes of the driver, no process of the run is left."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -62,9 +63,12 @@ def test_who_hides_its_environment_and_loses_its_parent_is_ended_all_the_same():
     assert watch.close() == 2
 
 
-def test_a_guardian_that_was_killed_is_told_of():
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_guardian_that_was_killed_or_stopped_leaves_nobody_either(monkeypatch, how):
+    monkeypatch.setattr(guardian, "_CLOSE_SECONDS", 1.0)
     watch = guardian.Guardian()
-    watch._process.kill()
-    watch._process.wait()
-    with pytest.raises(RuntimeError, match="guardian of this run was killed"):
-        watch.close()
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    watch._process.send_signal(how)
+    assert watch.close() == 1
+    assert child.wait(timeout=5) == -9
+    assert watch._process.poll() is not None

@@ -124,3 +124,32 @@ def test_a_rank_that_fails_or_is_lost_while_it_publishes_is_named():
         published(Stream("bucket", raised()))
     with pytest.raises(WorkFailed, match=r"^learner-1 was lost"):
         published(Stream(SimpleNamespace(version=1)), Stream(lost=lost()))
+
+
+@pytest.mark.parametrize(
+    ("beat", "text"),
+    [
+        (never, r"^heartbeat of learner-1 \(deadlines.heartbeat\): no answer after 0 s; go on"),
+        (lambda: failed("learner-1", lost()), r"^learner-1 failed; go on with --resume$"),
+    ],
+)
+def test_a_rank_that_hangs_or_is_lost_is_named_while_nobody_else_waits_for_it(beat, text):
+    beats = []
+
+    async def sound():
+        beats.append(1)
+
+    async def late():
+        if len(beats) > 2:
+            await beat()
+
+    async def main():
+        handles = {
+            name: SimpleNamespace(heartbeat=SimpleNamespace(remote=remote))
+            for name, remote in (("learner-0", sound), ("learner-1", late))
+        }
+        return await RayLearner(handles, DeadlineSettings(heartbeat=0.2)).failure(0.001)
+
+    with pytest.raises(WorkFailed, match=text):
+        raise WorkFailed(asyncio.run(main()))
+    assert len(beats) > 2
