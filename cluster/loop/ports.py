@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from redline.cluster.loop.records import StepReport
 from redline.cluster.published import PublishedWeights
-from redline.cluster.records import StepReport
 from redline.dsl.tasks import RepairTask
 from redline.replay.cursor import Cursor
 from redline.replay.records import (

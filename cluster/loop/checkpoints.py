@@ -13,8 +13,8 @@ from pathlib import Path
 
 from redline.cluster.errors import UserError, one_line
 from redline.cluster.files import sync_folder, write_atomically
-from redline.cluster.ports import Learner
-from redline.cluster.records import Position
+from redline.cluster.loop.ports import Learner
+from redline.cluster.loop.records import Position
 from redline.replay.cursor import Cursor
 from redline.replay.errors import StoreError
 

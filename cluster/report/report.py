@@ -8,12 +8,12 @@ from redline.cluster.config import RunConfig
 from redline.cluster.files import write_atomically
 from redline.cluster.load import to_yaml
 from redline.cluster.metrics import read_steps
-from redline.cluster.page import page
-from redline.cluster.pictures import draw_curves
-from redline.cluster.report_rows import by_turns
-from redline.cluster.result import RunSummary
+from redline.cluster.report.page import page
+from redline.cluster.report.pictures import draw_curves
+from redline.cluster.report.result import RunSummary
+from redline.cluster.report.rows import by_turns
+from redline.cluster.report.tables import final_tables
 from redline.cluster.run_directory import RunDirectory
-from redline.cluster.tables import final_tables
 from redline.replay.catalog import read_catalog
 from redline.replay.records import TrajectoryStatus
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redline.actors.evaluation_summary import EvalResult, TaskScore
 from redline.actors.intervals import Rate, wilson
-from redline.cluster.evaluating import Evaluation
+from redline.cluster.evaluation.evaluating import Evaluation
 from redline.dsl.families import FAMILIES
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from redline.cluster.repairing import Candidate, RepairOutcome
+from redline.cluster.repair.repairing import Candidate, RepairOutcome
 from redline.replay.visible import safe_text, visible
 from redline.sandbox.records import Verdict
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from redline.actors.evaluation_summary import EvalResult
-from redline.cluster.evaluating import ArmResult
-from redline.cluster.evaluation_pictures import draw_evaluation
+from redline.cluster.evaluation.evaluating import ArmResult
+from redline.cluster.evaluation.pictures import draw_evaluation
 from redline.cluster.files import write_atomically
-from redline.cluster.page import document, embedded, table
+from redline.cluster.report.page import document, embedded, table
 
 _ABOUT = {
     "coe": "edits the program, one command at a time",

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from redline.cluster.evaluating import COE, ArmResult
-from redline.cluster.pictures import STYLE, percent
+from redline.cluster.evaluation.evaluating import COE, ArmResult
+from redline.cluster.report.pictures import STYLE, percent
 from redline.replay.records import TrajectoryStatus
 
 _COLORS = {"coe": "#2563eb", "direct": "#ea7317", "thinking": "#7c3aed"}

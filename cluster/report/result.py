@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from redline.cluster.evaluating import Comparison, Evaluation
+from redline.cluster.evaluation.evaluating import Comparison, Evaluation
 from redline.cluster.files import write_atomically
 
 

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from redline.cluster.live import sparkline
+from redline.cluster.display.live import sparkline
 from redline.cluster.metrics import read_steps
 from redline.cluster.status_file import RunState, RunStatus, WorkerState, WorkerStatus, read_status
 

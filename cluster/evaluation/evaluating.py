@@ -21,9 +21,9 @@ from redline.actors.evaluation_summary import TURNS, EvalResult, compare, summar
 from redline.actors.intervals import Difference
 from redline.actors.settings import AnswerSettings
 from redline.cluster.config import RunConfig
-from redline.cluster.evaluation_archive import EvaluationArchive
+from redline.cluster.display.progress import Phase
+from redline.cluster.evaluation.archive import EvaluationArchive
 from redline.cluster.files import write_atomically
-from redline.cluster.progress import Phase
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import Trajectory
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from redline.cluster.records import StepReport
+from redline.cluster.loop.records import StepReport
 
 _STILL_WAITING_SECONDS = 20.0
 
@@ -146,7 +146,7 @@ class LiveProgress:
     """A live view on a terminal."""
 
     def __init__(self, title: str) -> None:
-        from redline.cluster.live import LiveView
+        from redline.cluster.display.live import LiveView
 
         self._view: LiveView = LiveView(title)
 

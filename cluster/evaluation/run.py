@@ -14,11 +14,14 @@ from typing import Any
 from rich.console import Console
 
 from redline.actors.evaluation_summary import EvalResult
+from redline.cluster.checks.models import find_model
 from redline.cluster.commands.export import policy_folder
 from redline.cluster.commands.tasks import refuse_existing
 from redline.cluster.config import RunConfig
+from redline.cluster.display.progress import Progress, open_progress
 from redline.cluster.errors import UserError
-from redline.cluster.evaluating import (
+from redline.cluster.evaluation.archive import EvaluationArchive
+from redline.cluster.evaluation.evaluating import (
     COE,
     ArmResult,
     NoSamplers,
@@ -27,21 +30,18 @@ from redline.cluster.evaluating import (
     group_names,
     spread,
 )
-from redline.cluster.evaluation_archive import EvaluationArchive
-from redline.cluster.evaluation_page import write_pages
+from redline.cluster.evaluation.page import write_pages
 from redline.cluster.files import write_atomically
 from redline.cluster.judging import LocalJudge
-from redline.cluster.models import find_model
-from redline.cluster.progress import Progress, open_progress
 from redline.cluster.provenance import (
     commit,
     fingerprint_of_policy,
     fingerprint_of_tasks,
     versions,
 )
+from redline.cluster.report.tables import evaluation_tables
 from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.stopping import StopSwitch, run_until_stopped
-from redline.cluster.tables import evaluation_tables
 from redline.cluster.task_supply import check_task_files, supply_heldout
 from redline.dsl.tasks import RepairTask
 

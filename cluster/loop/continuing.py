@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from redline.cluster.credits import Credits
-from redline.cluster.ports import Store
-from redline.cluster.task_order import group_id
+from redline.cluster.loop.credits import Credits
+from redline.cluster.loop.ports import Store
+from redline.cluster.loop.task_order import group_id
 from redline.replay.records import DropReason, PartialGroup, TrajectoryGroup
 
 BEGIN_AGAIN, DROP = "begin_again", "drop"

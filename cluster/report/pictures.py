@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from redline.cluster.report_rows import Row
+from redline.cluster.report.rows import Row
 
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#2563eb", "#ea7317", "#15803d", "#b91c1c", "#9ca3af"
 _SMOOTH = 10

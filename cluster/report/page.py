@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from redline.actors.intervals import Difference, Rate
-from redline.cluster.report_rows import Row, by_family, by_kind, by_turns
-from redline.cluster.result import RunSummary
+from redline.cluster.report.result import RunSummary
+from redline.cluster.report.rows import Row, by_family, by_kind, by_turns
 
 _STYLE = """
 :root{color-scheme:light dark}

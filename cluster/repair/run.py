@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from redline.actors.settings import SamplingSettings
 from redline.cluster.config import RunConfig
+from redline.cluster.display.progress import Progress, open_progress
 from redline.cluster.errors import WorkFailed, one_line
 from redline.cluster.load import load_config
 from redline.cluster.local_engine import engine_overrides, started
-from redline.cluster.progress import Progress, open_progress
-from redline.cluster.repairing import RepairOutcome, judge, repair
+from redline.cluster.repair.repairing import RepairOutcome, judge, repair
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import TrajectoryStatus
 from redline.sandbox.records import InfrastructureError

@@ -17,17 +17,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings
-from redline.cluster.continuing import BegunGroups, oldest_version
-from redline.cluster.credits import Credits
 from redline.cluster.deadlines import in_time, wait_in_time
 from redline.cluster.errors import WorkFailed
-from redline.cluster.ports import Learner, Lease, Observer, Samplers, Store
-from redline.cluster.records import Position, StepReport
-from redline.cluster.resampling import Resampling
-from redline.cluster.stall import Activity
-from redline.cluster.task_order import TaskOrder, group_id
+from redline.cluster.loop.checkpoints import Checkpoints
+from redline.cluster.loop.continuing import BegunGroups, oldest_version
+from redline.cluster.loop.credits import Credits
+from redline.cluster.loop.ports import Learner, Lease, Observer, Samplers, Store
+from redline.cluster.loop.records import Position, StepReport
+from redline.cluster.loop.resampling import Resampling
+from redline.cluster.loop.stall import Activity
+from redline.cluster.loop.task_order import TaskOrder, group_id
 from redline.replay.records import (
     PartialGroup,
     StepResult,

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from redline.actors.intervals import Difference
-from redline.cluster.evaluating import COE, ArmResult, Comparison, Evaluation
-from redline.cluster.report_rows import Row, by_family, by_kind, by_turns
+from redline.cluster.evaluation.evaluating import COE, ArmResult, Comparison, Evaluation
+from redline.cluster.report.rows import Row, by_family, by_kind, by_turns
 
 _FAMILY_COLUMNS = 2
 

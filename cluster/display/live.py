@@ -9,8 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from redline.cluster.progress import Phase
-from redline.cluster.records import StepReport
+from redline.cluster.display.progress import Phase
+from redline.cluster.loop.records import StepReport
 
 _ROWS = 10
 _SPARKS = "▁▂▃▄▅▆▇█"

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+from redline.cluster.checks.resources import needs_of
 from redline.cluster.config import RunConfig
-from redline.cluster.resources import needs_of
 from redline.cluster.sampler_kinds import sampler_kinds
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from redline.cluster import doctor_ray
+from redline.cluster.checks import doctor_ray
 from redline.sandbox.tiers import Tier
 
 _GIB = 2**30
