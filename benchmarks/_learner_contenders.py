@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from redline.learner import sft
-from redline.learner.attention import use_packed_attention
+from redline.learner.batches.attention import use_packed_attention
 from redline.learner.engine import TrainingEngine
 from redline.learner.learner import Learner
 from redline.learner.losses.clipped import clipped_surrogate

@@ -8,8 +8,8 @@ from peft.tuners.lora import Linear as LoraLinear
 from torch import nn
 from transformers import PreTrainedModel
 
-from redline.learner.bucket_layout import BucketLayout, TensorShape
 from redline.learner.lora import ADAPTER, has_adapter
+from redline.learner.publishing.bucket_layout import BucketLayout, TensorShape
 from redline.replay.records import LowRankSpec
 
 

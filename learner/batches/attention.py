@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from redline.learner.packed_layout import Bucket, PackedLayout
+from redline.learner.batches.packed_layout import Bucket, PackedLayout
 
 NAME = "redline_causal"
 MAX_TOKENS = 384

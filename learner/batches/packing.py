@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from redline.learner.packed_layout import PackedLayout
+from redline.learner.batches.packed_layout import PackedLayout
 from redline.replay.records import Bool, Int32
 
 

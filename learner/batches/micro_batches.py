@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from redline.learner.packed import pack_batch, plan_packed, shared_lengths
-from redline.learner.packing import TokenBatch, pad_batch, plan_micro_batches
+from redline.learner.batches.packed import pack_batch, plan_packed, shared_lengths
+from redline.learner.batches.packing import TokenBatch, pad_batch, plan_micro_batches
 from redline.replay.records import Bool, Int32
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from redline.learner.bucket_layout import lay_out
 from redline.learner.engine import TrainingEngine
-from redline.learner.outgoing import outgoing
-from redline.learner.outlets import NcclOutlet, Outlet
+from redline.learner.publishing.bucket_layout import lay_out
+from redline.learner.publishing.outgoing import outgoing
+from redline.learner.publishing.outlets import NcclOutlet, Outlet
 from redline.replay.records import BucketContent, BucketSpec, Int32, Probe, WeightUpdate
 
 PROBE_TOKENS = 64

@@ -10,8 +10,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from redline.learner.packed_layout import Strand, lay_out
-from redline.learner.packing import SequenceTooLong, TokenBatch, check_wanted, make_batch
+from redline.learner.batches.packed_layout import Strand, lay_out
+from redline.learner.batches.packing import SequenceTooLong, TokenBatch, check_wanted, make_batch
 from redline.replay.records import Bool, Int32
 
 WORTH_SHARING = 16

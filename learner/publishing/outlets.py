@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 
-from redline.learner.bucket_layout import BucketLayout, join
 from redline.learner.meeting import Meeting, Seat
-from redline.learner.outgoing import bytes_of
 from redline.learner.process_group import open_meeting
+from redline.learner.publishing.bucket_layout import BucketLayout, join
+from redline.learner.publishing.outgoing import bytes_of
 from redline.replay.records import BucketContent, BucketSpec, UInt8
 from redline.replay.settings import WeightSettings
 
