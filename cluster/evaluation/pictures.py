@@ -149,4 +149,5 @@ def _lengths(axis: Any, results: Sequence[ArmResult]) -> None:
     axis.grid(visible=False, axis="x")
     axis.set_xlabel("turns")
     axis.set_ylabel("episodes")
-    axis.legend(loc="best")
+    axis.set_ylim(top=1.2 * max(entry.episodes for entry in editor.by_length))  # for the legend
+    axis.legend(loc="upper right", ncols=2)
