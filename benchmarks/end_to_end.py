@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +70,23 @@ def figures_of(name: str, measured: Measured) -> dict[str, float]:
 
 def ratios_of(name: str, measured: Measured, baseline: Baseline) -> dict[str, dict[str, Any]]:
     """Against the baseline, by trajectories and by trained tokens."""
-    pairs = {
-        "trajectories": ("trajectories", baseline.trajectories_per_s, "trajectories/s"),
-        "tokens": ("tokens", baseline.tokens_per_s, "trained tokens/s"),
-    }
+    by_trajectory = measured.per_second("trajectories") / baseline.trajectories_per_s
+    by_token = measured.per_second("tokens") / baseline.tokens_per_s
     return {
-        f"{name}_{key}": ratio(
-            measured.per_second(count) / of, BAR, f"{baseline.name}: {of:,.1f} {unit}"
-        )
-        for key, (count, of, unit) in pairs.items()
+        f"{name}_trajectories": ratio(
+            by_trajectory, BAR, f"{baseline.name}: {baseline.trajectories_per_s:.1f} trajectories/s"
+        ),
+        f"{name}_tokens": ratio(
+            by_token, BAR, f"{baseline.name}: {baseline.tokens_per_s:.0f} trained tokens/s"
+        ),
     }
 
 
-def baseline_of(peer: dict[str, float]) -> Baseline:
-    """The peer's figures of this run."""
+def baseline_of(peer: dict[str, float], packages: str) -> Baseline:
+    """The peer's figures of this run; `packages` is the folder that it lies in."""
+    trl = next(iter(distributions(name="trl", path=[packages])))
     return Baseline(
-        name="TRL GRPO with vLLM in its process, same run",
+        name=f"TRL {trl.version} GRPO with vLLM in its process, same run",
         trajectories_per_s=peer["trajectories_per_s"],
         tokens_per_s=peer["trained_tokens_per_s"],
     )
@@ -104,7 +106,7 @@ def main() -> int:
         }
         if options.peer:
             peer = run_peer(folder, policy, options.peer, steps=steps, warm_up=warm_up)
-            baseline = baseline_of(peer)
+            baseline = baseline_of(peer, options.peer)
             figures |= {f"peer_{key}": value for key, value in peer.items()}
     ratios: dict[str, dict[str, Any]] = {}
     for mode, measured in runs.items():
@@ -120,6 +122,12 @@ def _folder(path: str) -> str:
     return str(Path(path).resolve())
 
 
+def _packages(path: str) -> str:
+    if not Path(path, "trl").is_dir():
+        raise argparse.ArgumentTypeError(f"{path} holds no trl; docs/development.md says how")
+    return _folder(path)
+
+
 def _options(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -127,7 +135,7 @@ def _options(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--policy", type=_folder, help="a policy folder to begin with")
     parser.add_argument(
         "--peer",
-        type=_folder,
+        type=_packages,
         help="a folder made by pip install --target with trl in it: run the baseline too",
     )
     return parser.parse_args(words)
