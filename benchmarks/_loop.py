@@ -81,11 +81,11 @@ def make_policy(folder: Path, seconds: int) -> str:
     return str(output)
 
 
-def run_loop(folder: Path, policy: str, name: str, *, steps: int, warm_up: int) -> Measured:
-    """Train for some steps and measure those after the warm-up."""
+def run_loop(folder: Path, mode: str, *settings: str, steps: int, warm_up: int) -> Measured:
+    """Train for some steps in one of the modes of `STALENESS`; measure those after the warm-up."""
     run = redline(
-        folder, "train", "--config", "demo", f"name={name}", f"model={policy}", f"steps={steps}",
-        f"max_staleness={STALENESS[name]}", *LOOP,
+        folder, "train", "--config", "demo", f"name={mode}", f"steps={steps}",
+        f"max_staleness={STALENESS[mode]}", *settings,
     )  # fmt: skip
     assert run.stderr is not None
     stamps, lines = [], []
@@ -95,7 +95,7 @@ def run_loop(folder: Path, policy: str, name: str, *, steps: int, warm_up: int) 
             stamps.append(time.perf_counter())
     if run.wait() or len(stamps) != steps:
         raise RuntimeError(f"redline train failed: {''.join(lines)[-2000:]}")
-    written = (folder / "runs" / name / "metrics" / "steps.jsonl").read_text().splitlines()
+    written = (folder / "runs" / mode / "metrics" / "steps.jsonl").read_text().splitlines()
     return Measured(
         steps=[json.loads(line) for line in written[warm_up:]],
         seconds=stamps[-1] - stamps[warm_up - 1],

@@ -23,7 +23,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from _loop import STALENESS, Measured, make_policy, run_loop, run_peer
+from _loop import LOOP, STALENESS, Measured, make_policy, run_loop, run_peer
 from _report import print_report, ratio
 
 BAR = 2.0
@@ -102,7 +102,8 @@ def main() -> int:
         folder = Path(name)
         policy = options.policy or make_policy(folder, tuning)
         runs = {
-            mode: run_loop(folder, policy, mode, steps=steps, warm_up=warm_up) for mode in STALENESS
+            mode: run_loop(folder, mode, f"model={policy}", *LOOP, steps=steps, warm_up=warm_up)
+            for mode in STALENESS
         }
         if options.peer:
             peer = run_peer(folder, policy, options.peer, steps=steps, warm_up=warm_up)
