@@ -6,6 +6,7 @@ Beside this module only `ray_ports.py`, `handles.py`, `learner_handle.py`, `jobs
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -142,15 +143,29 @@ class Cluster:
 
     def stop(self) -> None:
         """Leave the cluster; a local one ends."""
-        ray.shutdown()
+        _leave()
 
     async def stop_within(self, seconds: float) -> None:
         """Leave the cluster, but wait no longer than this for its processes to end."""
-        leaving = threading.Thread(target=ray.shutdown, name="leave-ray", daemon=True)
+        leaving = threading.Thread(target=_leave, name="leave-ray", daemon=True)
         leaving.start()
         deadline = time.monotonic() + seconds
         while leaving.is_alive() and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
+
+
+def _leave() -> None:
+    """Leave Ray, with no garbage collected meanwhile.
+
+    Until Ray's worker is gone for Python too, whoever frees a reference to an object ends this
+    process at once with status 1: garbage may be collected by any thread at any moment.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        gc.enable()
 
 
 def _connect(config: RunConfig) -> None:
