@@ -25,6 +25,8 @@ class TerminalProcess:
             [sys.executable, "-m", "redline.cluster.main", *arguments],
             cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
             env={**os.environ, "TERM": "xterm-256color"},
+            # Whoever was started in the background ignores Ctrl-C, and so do its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         os.close(theirs)
         self.shown = ""

@@ -237,6 +237,7 @@ class Monitor:
         """What is not known before the first step is 0, so that growth is seen from the start."""
         board, config = self.board, self._config
         board.set("redline_training", 0)
+        board.set("redline_model_flops_utilisation", 0)
         board.set("redline_last_step_timestamp_seconds", self._started)
         board.set("redline_planned_steps", config.steps)
         board.set("redline_max_staleness", config.max_staleness)

@@ -45,7 +45,7 @@ METRICS = (
     ),
     _gauge(
         "redline_model_flops_utilisation", "perf/mfu", "0 to 1",
-        "Model FLOPs of the last step by those that the GPU could have done; known GPUs only.",
+        "Model FLOPs of the last step by those that the GPU could have done; 0 but on known GPUs.",
         "Low: larger `learner.micro_batch_tokens`, bfloat16, fewer ranks for a small model.",
     ),
     Metric(
