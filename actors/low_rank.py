@@ -1,7 +1,7 @@
 """An adapter's change added to a weight (imports torch).
 
-`redline.learner.whole_weights` does it on its side, where it writes a policy to disk: the same sum,
-formed in float32, so that both have the same bits.
+`redline.learner.publishing.whole_weights` does it on its side, where it writes a policy to disk:
+the same sum, formed in float32, so that both have the same bits.
 """
 
 from collections.abc import Mapping

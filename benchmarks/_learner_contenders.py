@@ -19,7 +19,7 @@ import torch
 from transformers import PreTrainedModel
 
 from redline.learner import sft
-from redline.learner.attention import use_packed_attention
+from redline.learner.batches.attention import use_packed_attention
 from redline.learner.engine import TrainingEngine
 from redline.learner.learner import Learner
 from redline.learner.lora import add_adapter

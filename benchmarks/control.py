@@ -22,15 +22,15 @@ import psutil
 from _report import arguments, print_report, ratio
 
 from redline.actors.replay_actor import ReplayActor
-from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings, RunConfig
-from redline.cluster.controller import Controller, Plan
-from redline.cluster.credits import Credits
 from redline.cluster.load import load_config
+from redline.cluster.loop.checkpoints import Checkpoints
+from redline.cluster.loop.controller import Controller, Plan
+from redline.cluster.loop.credits import Credits
+from redline.cluster.loop.records import Position, StepReport
+from redline.cluster.loop.task_order import TaskOrder
 from redline.cluster.published import PublishedWeights
-from redline.cluster.records import Position, StepReport
 from redline.cluster.simulating import start_simulated
-from redline.cluster.task_order import TaskOrder
 from redline.dsl.tasks import RepairTask
 from redline.learner.samples import make_samples
 from redline.learner.settings import LossSettings

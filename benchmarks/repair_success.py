@@ -16,16 +16,16 @@ from pathlib import Path
 
 from _report import print_report, ratio
 
+from redline.cluster.checks.models import find_model
 from redline.cluster.commands.repair import SAMPLES
 from redline.cluster.config import DEMO_POLICY, RunConfig, TaskSettings
-from redline.cluster.evaluation_run import policy_path
+from redline.cluster.display.progress import LineProgress
+from redline.cluster.evaluation.run import policy_path
 from redline.cluster.judging import LocalJudge
 from redline.cluster.load import load_config
 from redline.cluster.local_engine import started
-from redline.cluster.models import find_model
-from redline.cluster.progress import LineProgress
-from redline.cluster.repair_run import RepairRequest, repair_config, sampled
-from redline.cluster.repairing import RepairOutcome, judge, repair
+from redline.cluster.repair.repairing import RepairOutcome, judge, repair
+from redline.cluster.repair.run import RepairRequest, repair_config, sampled
 from redline.cluster.task_supply import generate
 from redline.dsl.splits import HELDOUT
 from redline.dsl.tasks import RepairTask

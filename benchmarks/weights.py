@@ -38,7 +38,7 @@ from _weight_ways import Requests, Times, percentiles, push, reload
 from redline.actors.engine import PolicyEngine
 from redline.actors.settings import EngineSettings
 from redline.learner.learner import Learner
-from redline.learner.outlets import NcclOutlet, Outlet, make_outlet
+from redline.learner.publishing.outlets import NcclOutlet, Outlet, make_outlet
 from redline.learner.settings import LearnerSettings, LoraSettings
 from redline.replay.settings import WeightSettings
 

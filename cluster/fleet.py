@@ -10,13 +10,13 @@ from redline.actors.batching import BatchingSandboxClient
 from redline.actors.replay_actor import ReplayActor
 from redline.cluster.config import RunConfig
 from redline.cluster.deadlines import first_of
+from redline.cluster.display.progress import Phase, Progress
 from redline.cluster.errors import WorkFailed
 from redline.cluster.handles import RaySandboxes, RayStore, answer
 from redline.cluster.isolation import RunIsolation
 from redline.cluster.launch import CALLS_AT_ONCE, Cluster
 from redline.cluster.learner_handle import RayLearner, start_learner
 from redline.cluster.monitoring.definitions import Role
-from redline.cluster.progress import Phase, Progress
 from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.weight_channel import WeightChannel
 from redline.cluster.workers.making import make_rollouts, make_scaler, sandbox_actor

@@ -21,11 +21,7 @@ import psutil
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from redline.cluster.config import RunConfig
-from redline.cluster.errors import UserError, WorkFailed, one_line
-from redline.cluster.plugins import import_plugins
-from redline.cluster.ray_ports import chosen_agent_ports
-from redline.cluster.resources import (
+from redline.cluster.checks.resources import (
     Need,
     Offer,
     check_placeable,
@@ -34,6 +30,10 @@ from redline.cluster.resources import (
     needs_of,
     offer_of,
 )
+from redline.cluster.config import RunConfig
+from redline.cluster.errors import UserError, WorkFailed, one_line
+from redline.cluster.plugins import import_plugins
+from redline.cluster.ray_ports import chosen_agent_ports
 
 CALLS_AT_ONCE = 10_000
 """Concurrent calls of an asynchronous actor: more than there are groups or requests."""

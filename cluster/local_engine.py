@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redline.cluster.config import RunConfig
+from redline.cluster.display.progress import Progress
 from redline.cluster.errors import UserError, WorkFailed, one_line
-from redline.cluster.progress import Progress
 from redline.sandbox.settings import limits_of
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from redline.cluster.files import write_atomically
+from redline.cluster.loop.records import StepReport
 from redline.cluster.monitoring.sinks import Sink
-from redline.cluster.records import StepReport
 from redline.replay.records import DropReason
 
 

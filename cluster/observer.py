@@ -4,11 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from redline.cluster.config import RunConfig
+from redline.cluster.display.progress import Progress
+from redline.cluster.loop.records import StepReport
 from redline.cluster.metrics import Metrics, read_steps
 from redline.cluster.monitoring.monitor import Monitor
 from redline.cluster.monitoring.sinks import open_sinks
-from redline.cluster.progress import Progress
-from redline.cluster.records import StepReport
 from redline.cluster.run_directory import RunDirectory
 from redline.replay.records import WeightReceipt
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from redline.cluster.checks.store_place import store_location
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.files import write_atomically
 from redline.cluster.load import to_yaml
 from redline.cluster.sampler_kinds import with_counts
-from redline.cluster.store_place import store_location
 
 
 class RunDirectory:

@@ -7,13 +7,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from redline.cluster.checks.resources import needs_of
 from redline.cluster.config import RunConfig
 from redline.cluster.deadlines import unless_failed
+from redline.cluster.display.progress import Progress
 from redline.cluster.fleet import start_samplers_only
 from redline.cluster.guardian import Guardian
 from redline.cluster.launch import Cluster
-from redline.cluster.progress import Progress
-from redline.cluster.resources import needs_of
 from redline.cluster.workers.samplers import ElasticSamplers
 
 T = TypeVar("T")

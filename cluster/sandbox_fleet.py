@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from redline.cluster.checks.resources import Need, Offer, check_placeable
 from redline.cluster.config import RaySettings, RunConfig
+from redline.cluster.display.progress import LineProgress
 from redline.cluster.fleet import start_sandboxes_only
 from redline.cluster.guardian import Guardian
 from redline.cluster.launch import Cluster
-from redline.cluster.progress import LineProgress
-from redline.cluster.resources import Need, Offer, check_placeable
 from redline.sandbox.client import SandboxClient
 from redline.sandbox.settings import SandboxSettings
 

@@ -6,10 +6,10 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from redline.cluster.progress import Progress
+from redline.cluster.display.progress import Progress
 
 if TYPE_CHECKING:
-    from redline.cluster.controller import Controller
+    from redline.cluster.loop.controller import Controller
 
 T = TypeVar("T")
 _SECONDS_TO_SAVE = 7.0

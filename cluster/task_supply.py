@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from redline.cluster.checks.references import drop_failing_references
 from redline.cluster.config import TaskSettings
 from redline.cluster.errors import UserError, one_line
-from redline.cluster.references import drop_failing_references
 from redline.dsl.generated import BatchJudge, GeneratedTask
 from redline.dsl.generator import generate_tasks
 from redline.dsl.reference_tasks import corrupt_references

@@ -7,38 +7,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redline.cluster.checkpoints import Checkpoints
+from redline.cluster.checks.models import find_model
+from redline.cluster.checks.resources import check_local
+from redline.cluster.checks.store_place import check_store
 from redline.cluster.config import RunConfig
-from redline.cluster.continuing import BegunGroups
 from redline.cluster.control import ControlServer
-from redline.cluster.controller import Controller, Plan
-from redline.cluster.credits import Credits
 from redline.cluster.deadlines import in_time, unless_failed
+from redline.cluster.display.progress import Progress, open_progress
 from redline.cluster.errors import UserError, one_line
-from redline.cluster.evaluating import Evaluation, evaluate_policy
+from redline.cluster.evaluation.evaluating import Evaluation, evaluate_policy
 from redline.cluster.fleet import Fleet, start_fleet
 from redline.cluster.guardian import Guardian
 from redline.cluster.isolation import RunIsolation
 from redline.cluster.judging import LocalJudge
+from redline.cluster.loop.checkpoints import Checkpoints
+from redline.cluster.loop.continuing import BegunGroups
+from redline.cluster.loop.controller import Controller, Plan
+from redline.cluster.loop.credits import Credits
+from redline.cluster.loop.records import Position
+from redline.cluster.loop.resampling import Resampling
+from redline.cluster.loop.stall import diagnose
+from redline.cluster.loop.task_order import TaskOrder
 from redline.cluster.memory import MemoryWatch
-from redline.cluster.models import find_model
 from redline.cluster.monitoring.checks import check_metrics
 from redline.cluster.monitoring.monitor import Monitor
 from redline.cluster.monitoring.watched_progress import WatchedProgress
 from redline.cluster.observer import RunObserver
-from redline.cluster.progress import Progress, open_progress
-from redline.cluster.records import Position
-from redline.cluster.report import write_report
-from redline.cluster.resampling import Resampling
-from redline.cluster.resources import check_local
-from redline.cluster.result import RunSummary, write_result
+from redline.cluster.report.report import write_report
+from redline.cluster.report.result import RunSummary, write_result
 from redline.cluster.run_directory import RunDirectory
 from redline.cluster.simulating import read_recording
-from redline.cluster.stall import diagnose
 from redline.cluster.status_file import RunState
 from redline.cluster.stopping import StopSwitch, run_until_stopped
-from redline.cluster.store_place import check_store
-from redline.cluster.task_order import TaskOrder
 from redline.cluster.task_supply import TaskSupply, check_task_files, supply_tasks
 from redline.cluster.watching import look, tell_stalls
 from redline.cluster.workers.autoscaler import Autoscaler, WithAutoscaler

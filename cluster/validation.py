@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from redline.actors.settings import RolloutSettings
+from redline.cluster.checks.transports import check_transport
 from redline.cluster.config import (
     TRACKERS,
     AutoscaleSettings,
@@ -16,9 +17,8 @@ from redline.cluster.config import (
     TaskSettings,
     is_simulated,
 )
-from redline.cluster.continuing import TOO_OLD
 from redline.cluster.errors import UserError
-from redline.cluster.transports import check_transport
+from redline.cluster.loop.continuing import TOO_OLD
 from redline.dsl.registry import Registry
 from redline.dsl.settings import EDITOR
 from redline.dsl.tools import TOOLS

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redline.cluster.checks.models import find_model
 from redline.cluster.config import SftConfig
 from redline.cluster.demos.for_training import check_demonstrations, demonstrations_for
+from redline.cluster.display.progress import Progress, open_progress
 from redline.cluster.errors import UserError, one_line
 from redline.cluster.files import write_atomically
 from redline.cluster.load import to_yaml
-from redline.cluster.models import find_model
-from redline.cluster.progress import Progress, open_progress
 from redline.dsl.demonstrations import RenderedTurn
 from redline.dsl.dialogue import ChatTemplateError, make_dialogue
 
@@ -118,7 +118,7 @@ def _solve_rate(config: SftConfig, model: str) -> "SolveRate | None":
     if config.sft.solve_tasks == 0:
         return None
     from redline.actors.tokens import PolicyTokenizer
-    from redline.cluster.evaluating import spread
+    from redline.cluster.evaluation.evaluating import spread
     from redline.cluster.judging import LocalJudge
     from redline.cluster.sft_solving import SolveRate
     from redline.cluster.task_supply import supply_heldout

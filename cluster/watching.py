@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from redline.cluster.controller import WAITING, Controller
-from redline.cluster.stall import StallWatch, View
+from redline.cluster.loop.controller import WAITING, Controller
+from redline.cluster.loop.stall import StallWatch, View
 from redline.cluster.workers.rollouts import RolloutFleet
 
 _LOOK_SECONDS = 2.0

@@ -21,9 +21,9 @@ from redline.learner.critic import Critic
 from redline.learner.engine import TrainingEngine
 from redline.learner.policy_folder import write_policy
 from redline.learner.progress import LearnerProgress
+from redline.learner.publishing.whole_weights import whole_state
 from redline.learner.random_states import load_random, save_random
 from redline.learner.ranks import present_ranks
-from redline.learner.whole_weights import whole_state
 
 _TAG = "engine"
 

@@ -8,10 +8,10 @@ import torch
 
 from redline.learner.advantages.normalizing import normalized
 from redline.learner.advantages.returns import Float64
+from redline.learner.batches.micro_batches import resolve_packing
 from redline.learner.course import Course, Judgement, judge, make_course
 from redline.learner.critic import Critic
 from redline.learner.engine import TrainingEngine
-from redline.learner.micro_batches import resolve_packing
 from redline.learner.ranks import Division, scoring_batches
 from redline.learner.samples import SampleBatch
 from redline.learner.settings import LearnerSettings

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from redline.learner.attention import use_packed_attention
+from redline.learner.batches.attention import use_packed_attention
+from redline.learner.batches.packing import TokenBatch, pad_batch
 from redline.learner.grammar_mask import GrammarMask
 from redline.learner.memory import EVERY, return_freed_memory
 from redline.learner.optimizer import GuardedAdamW, learning_rate
-from redline.learner.packing import TokenBatch, pad_batch
 from redline.learner.precision import bfloat16_is_fast
 from redline.learner.process_group import join_process_group
 from redline.learner.scorer import Scorer, TokenScores

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from redline.dsl.decoding import action_grammar, command_stop_ids
-from redline.learner.packing import TokenBatch
+from redline.learner.batches.packing import TokenBatch
 
 _CACHE_BYTES = 64 * 2**20
 _USUAL_TOKENS = 16

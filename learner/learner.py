@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from redline.learner.critic import Critic
     from redline.learner.engine import TrainingEngine
     from redline.learner.grammar_mask import GrammarMask
-    from redline.learner.outlets import NcclOutlet, Outlet
     from redline.learner.progress import LearnerProgress
+    from redline.learner.publishing.outlets import NcclOutlet, Outlet
     from redline.learner.reference import Reference
 
 _SECONDS = 1800.0
@@ -220,7 +220,7 @@ class Learner:
 
         Of rank 0; the others yield nothing, but take part.
         """
-        from redline.learner.publish import publish
+        from redline.learner.publishing.publish import publish
 
         engine, progress = self._started()
         outlet = self._open_outlet(engine)
@@ -239,7 +239,7 @@ class Learner:
 
         Raises RuntimeError when they are of another version by now.
         """
-        from redline.learner.publish import send
+        from redline.learner.publishing.publish import send
 
         engine, progress = self._started()
         if progress.weight_version != version:
@@ -250,13 +250,13 @@ class Learner:
         send(engine, self._sending_outlet(), sampler, sender=self._rank == 0)
 
     def _open_outlet(self, engine: "TrainingEngine") -> "Outlet | NcclOutlet":
-        from redline.learner.outlets import make_outlet
+        from redline.learner.publishing.outlets import make_outlet
 
         self._outlet = self._outlet or make_outlet(self._weights, engine.device)
         return self._outlet
 
     def _sending_outlet(self) -> "NcclOutlet":
-        from redline.learner.outlets import NcclOutlet
+        from redline.learner.publishing.outlets import NcclOutlet
 
         outlet = self._open_outlet(self._started()[0])
         if not isinstance(outlet, NcclOutlet):

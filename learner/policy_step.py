@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from redline.learner.batches.micro_batches import micro_batches as batches_of
+from redline.learner.batches.micro_batches import resolve_packing
+from redline.learner.batches.packing import TokenBatch, gather_wanted
 from redline.learner.critic import Critic, CriticStep
 from redline.learner.critic_step import NO_STATES, ValueTargets
 from redline.learner.engine import EngineStep, TrainingEngine
 from redline.learner.losses import PolicyLoss, policy_loss, token_weights
-from redline.learner.micro_batches import micro_batches as batches_of
-from redline.learner.micro_batches import resolve_packing
-from redline.learner.packing import TokenBatch, gather_wanted
 from redline.learner.ranks import Division, idle_sample
 from redline.learner.reference import Reference
 from redline.learner.scorer import TokenScores

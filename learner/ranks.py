@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from redline.learner.micro_batches import MicroBatchOf, micro_batches
+from redline.learner.batches.micro_batches import MicroBatchOf, micro_batches
 from redline.replay.records import Bool, Int32, TrainingSample
 
 T = TypeVar("T")

@@ -8,12 +8,12 @@ from typing import Protocol
 
 import torch
 
-from redline.learner.attention import use_packed_attention
+from redline.learner.batches.attention import use_packed_attention
+from redline.learner.batches.packing import TokenBatch
 from redline.learner.engine import TrainingEngine
 from redline.learner.grammar_mask import GrammarMask
 from redline.learner.lora import adapter_off
 from redline.learner.model import load_policy
-from redline.learner.packing import TokenBatch
 from redline.learner.precision import bfloat16_is_fast
 from redline.learner.scorer import Scorer
 

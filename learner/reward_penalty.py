@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from redline.learner.advantages.returns import Float64
+from redline.learner.batches.micro_batches import resolve_packing
 from redline.learner.losses.kl import kl_estimate
-from redline.learner.micro_batches import resolve_packing
 from redline.learner.ranks import divide, present_ranks, scoring_batches
 from redline.learner.reference import Reference
 from redline.learner.samples import SampleBatch

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from redline.learner.packing import TokenBatch
+from redline.learner.batches.packing import TokenBatch
 from redline.learner.sampled_distribution import sampled_logits
 
 _SCALED_LOGITS = ("final_logit_softcapping", "logits_scaling", "logit_scale")

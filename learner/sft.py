@@ -17,12 +17,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from redline.dsl.demonstrations import RenderedTurn
 from redline.dsl.dialogue import make_dialogue
 from redline.dsl.settings import PromptSettings
+from redline.learner.batches.micro_batches import MicroBatchOf, micro_batches
+from redline.learner.batches.packing import gather_wanted
 from redline.learner.checkpoint import export_policy
 from redline.learner.engine import TrainingEngine
 from redline.learner.lora import add_adapter
-from redline.learner.micro_batches import MicroBatchOf, micro_batches
 from redline.learner.model import load_policy, load_tokenizer
-from redline.learner.packing import gather_wanted
 from redline.learner.settings import DeepSpeedSettings, SftSettings
 from redline.learner.sft_checkpoint import SftCheckpoints, SftPosition
 from redline.replay.records import Bool, Float32, Int32

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from redline.cluster.loop.records import StepReport
 from redline.cluster.published import PublishedWeights
-from redline.cluster.records import StepReport
 from redline.dsl.tasks import RepairTask
 from redline.replay.records import (
     EpisodeSoFar,

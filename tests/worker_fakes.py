@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from redline.actors.records import SandboxHealth
+from redline.cluster.checks.resources import Need, Offer
 from redline.cluster.errors import WorkFailed
-from redline.cluster.resources import Need, Offer
 from redline.cluster.workers.budget import RestartBudget
 from redline.cluster.workers.ports import ResultLost, WeightsUnproven, WorkerLost
 from redline.cluster.workers.rollouts import RolloutFleet

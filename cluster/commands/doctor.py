@@ -14,7 +14,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Check versions, engine, GPU, memory, disk, Ray's cluster and token, and the sandbox."""
-    from redline.cluster.doctor import examine
+    from redline.cluster.checks.doctor import examine
 
     findings = examine(address)
     if json:

@@ -38,7 +38,7 @@ def evaluate(
     extra = [] if tasks is None else [f"tasks.heldout_file={tasks}"]
     settings = load_config(config, [*(overrides or []), *extra])
     chosen = chosen_arms(arms)
-    from redline.cluster.evaluation_run import run_evaluation
+    from redline.cluster.evaluation.run import run_evaluation
 
     figures = run_evaluation(settings, policy, chosen, output)
     if json:
@@ -47,7 +47,7 @@ def evaluate(
 
 def chosen_arms(text: str) -> list[str]:
     """The arms of an option's text, each once; UserError for an unknown one or none."""
-    from redline.cluster.evaluating import ARMS
+    from redline.cluster.evaluation.evaluating import ARMS
 
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:

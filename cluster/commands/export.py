@@ -52,7 +52,7 @@ def export(
 
 def policy_folder(source: Path) -> Path:
     """The `hf` folder of a run's latest checkpoint, of a checkpoint, or the folder itself."""
-    from redline.cluster.checkpoints import Checkpoints
+    from redline.cluster.loop.checkpoints import Checkpoints
 
     if (source / "config.json").is_file():
         return source

@@ -56,12 +56,12 @@ def repair(
     Shows the chain of edits and the unified diff. With --write a program that passes every test
     replaces the file, whose old text is kept beside it with the ending .orig.
     """
-    from redline.cluster.evaluation_run import policy_path
-    from redline.cluster.models import find_model
-    from redline.cluster.repair_run import RepairRequest, repair_config, run_repair
-    from redline.cluster.repair_view import outcome_json, outcome_view, unified_diff
-    from redline.cluster.source_file import SourceFile, prompt_of
-    from redline.cluster.test_input import read_tests
+    from redline.cluster.checks.models import find_model
+    from redline.cluster.evaluation.run import policy_path
+    from redline.cluster.repair.run import RepairRequest, repair_config, run_repair
+    from redline.cluster.repair.source_file import SourceFile, prompt_of
+    from redline.cluster.repair.test_input import read_tests
+    from redline.cluster.repair.view import outcome_json, outcome_view, unified_diff
 
     began = time.monotonic()
     source = SourceFile.read(program)

@@ -130,7 +130,7 @@ def sql(
 
 
 def _store(path: str) -> str:
-    from redline.cluster.store_place import store_of
+    from redline.cluster.checks.store_place import store_of
 
     return store_of(path)
 

@@ -15,7 +15,7 @@ from redline.cluster.commands.isolation_options import (
     sandbox_settings,
 )
 from redline.cluster.output import emit_json, say
-from redline.cluster.test_input import check_use, read_program, read_tests
+from redline.cluster.repair.test_input import check_use, read_program, read_tests
 
 app = typer.Typer(help="Run untrusted programs in isolation.", no_args_is_help=True)
 

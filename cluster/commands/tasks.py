@@ -71,7 +71,7 @@ def check(
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run broken program and reference of every task: the first must fail, the second pass."""
-    from redline.cluster.counting import count_progress
+    from redline.cluster.display.counting import count_progress
     from redline.cluster.isolation import sandbox_problem
     from redline.cluster.judging import local_workers
     from redline.cluster.task_supply import read_user_tasks

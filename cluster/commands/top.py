@@ -25,7 +25,7 @@ def top(
         status = read_status(folder)
         emit_json({**to_json(status), "late": status.late(), "age": round(status.age(), 3)})
         return
-    from redline.cluster.top_view import show_once, watch
+    from redline.cluster.display.top_view import show_once, watch
 
     if once:
         show_once(folder)

@@ -25,8 +25,8 @@ def train(
     ] = False,
 ) -> None:
     """Train a policy by reinforcement learning."""
+    from redline.cluster.checks.plan import plan_json, plan_text
     from redline.cluster.load import load_config, to_yaml
-    from redline.cluster.plan import plan_json, plan_text
     from redline.cluster.resuming import resumed_config
 
     settings = load_config(config, overrides or [])

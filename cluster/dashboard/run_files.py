@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from redline.cluster.checks.store_place import store_below
 from redline.cluster.config import RunConfig
 from redline.cluster.dashboard.lock_holder import lock_holder
 from redline.cluster.errors import UserError, one_line
 from redline.cluster.load import load_saved
 from redline.cluster.status_file import FILE_NAME, find_run
-from redline.cluster.store_place import store_below
 from redline.replay import identity
 from redline.replay.errors import ReplayError
 from redline.replay.places import Place, place_of

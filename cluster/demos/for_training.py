@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from redline.cluster.checks.references import drop_failing_references
 from redline.cluster.config import SftConfig
 from redline.cluster.demonstrations import make_demonstrations, remembered_feedback
 from redline.cluster.demos.plan import CORRUPTION, DIFF, DemoPlan
@@ -11,7 +12,6 @@ from redline.cluster.demos.run import DemoWork
 from redline.cluster.demos.run import make_demonstrations as make_from_tasks
 from redline.cluster.errors import UserError
 from redline.cluster.judging import LocalJudge, local_workers
-from redline.cluster.references import drop_failing_references
 from redline.cluster.task_supply import generate, read_train_tasks
 from redline.dsl.demonstrations import RenderedTurn
 from redline.dsl.splits import TRAIN

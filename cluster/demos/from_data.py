@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redline.cluster.checks.references import drop_failing_references
 from redline.cluster.demos.made import Encode
 from redline.cluster.demos.plan import CORRUPTION, DIFF, METHODS, DemoPlan
 from redline.cluster.demos.run import DemoWork, make_demonstration_file
 from redline.cluster.errors import UserError
 from redline.cluster.judging import LocalJudge, local_workers
 from redline.cluster.ray_address import address_of
-from redline.cluster.references import drop_failing_references
 from redline.cluster.task_supply import read_user_file
 from redline.dsl.corruption import ORDERS
 from redline.dsl.settings import CorruptionSettings

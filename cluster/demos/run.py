@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from redline.cluster.counting import Advance, count_progress
 from redline.cluster.demos.feedback import ProgramFeedback
 from redline.cluster.demos.made import Encode, MadeDemonstration
 from redline.cluster.demos.maker import DemoMaker
 from redline.cluster.demos.parts import DemoParts
 from redline.cluster.demos.plan import DemoPlan
 from redline.cluster.demos.statistics import DemoCounts, figures, report_lines
+from redline.cluster.display.counting import Advance, count_progress
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.isolation import sandbox_problem
 from redline.cluster.output import say

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from redline.cluster.checks.resources import Need, Offer, check_placeable, needs_of
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError
 from redline.cluster.jobs.records import Job, JobState
-from redline.cluster.resources import Need, Offer, check_placeable, needs_of
 
 
 def refuse_twice(jobs: Sequence[Job], config: RunConfig, *, resume: bool) -> None:

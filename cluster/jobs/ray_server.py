@@ -14,9 +14,9 @@ from ray.job_submission import JobSubmissionClient
 from ray.util.state import list_actors, list_nodes
 from ray.util.state.exception import RayStateApiException
 
+from redline.cluster.checks.resources import Offer, offer_of
 from redline.cluster.errors import UserError, WorkFailed, one_line
 from redline.cluster.jobs.records import RUN, RUN_ROOT, STEPS, Job, JobRequest, JobState
-from redline.cluster.resources import Offer, offer_of
 
 _SECONDS_TO_CONNECT = 10.0
 _SECONDS_TO_ANSWER = 120.0

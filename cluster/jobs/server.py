@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from redline.cluster.checks.resources import Offer
 from redline.cluster.jobs.records import Job, JobRequest
-from redline.cluster.resources import Offer
 
 
 class JobServer(Protocol):

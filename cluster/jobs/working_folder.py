@@ -9,10 +9,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from redline.cluster.checks.models import find_model
 from redline.cluster.config import DEMO_POLICY, RunConfig
 from redline.cluster.errors import UserError
 from redline.cluster.load import to_yaml
-from redline.cluster.models import find_model
 from redline.cluster.task_supply import check_task_files
 from redline.dsl.readers.sources import source_of
 

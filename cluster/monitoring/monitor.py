@@ -15,14 +15,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from redline.cluster.config import RunConfig
+from redline.cluster.display.progress import Phase
 from redline.cluster.errors import one_line
+from redline.cluster.loop.records import StepReport
 from redline.cluster.monitoring.board import Board
 from redline.cluster.monitoring.definitions import Kind, Role, all_metrics
 from redline.cluster.monitoring.numbers import Numbers
 from redline.cluster.monitoring.polling import FleetPoll, Handles
 from redline.cluster.output import say
-from redline.cluster.progress import Phase
-from redline.cluster.records import StepReport
 from redline.cluster.run_directory import RunDirectory
 from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.status_file import (

@@ -7,9 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from redline.actors.records import EngineStats, SamplerStats
+from redline.cluster.loop.records import StepReport
 from redline.cluster.monitoring.board import Board
 from redline.cluster.monitoring.definitions import Role
-from redline.cluster.records import StepReport
 from redline.replay.store_records import StoreStats
 from redline.sandbox.records import TestStatus
 from redline.sandbox.tally import PoolStats

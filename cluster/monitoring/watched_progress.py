@@ -1,8 +1,8 @@
 """A progress display whose phases the monitor hears of too."""
 
+from redline.cluster.display.progress import Display, Phase
+from redline.cluster.loop.records import StepReport
 from redline.cluster.monitoring.monitor import Monitor
-from redline.cluster.progress import Display, Phase
-from redline.cluster.records import StepReport
 
 
 class WatchedProgress:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from redline.cluster.config import AutoscaleSettings
 from redline.cluster.errors import UserError
-from redline.cluster.ports import Observer
-from redline.cluster.records import StepReport
+from redline.cluster.loop.ports import Observer
+from redline.cluster.loop.records import StepReport
 from redline.cluster.workers.lifecycle import Stage
 from redline.cluster.workers.scaling import Scaler
 from redline.cluster.workers.target_tracking import TargetTracker, sampler_ratio

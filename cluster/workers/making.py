@@ -8,10 +8,10 @@ from typing import Any
 from redline.actors.batching import BatchingSandboxClient
 from redline.actors.sampler import Sampler
 from redline.actors.sandbox_actor import SandboxActor
+from redline.cluster.checks.resources import Offer, check_memory, needs_of
 from redline.cluster.config import RunConfig, is_simulated
 from redline.cluster.handles import RaySandboxes, answer
 from redline.cluster.launch import CALLS_AT_ONCE, Cluster
-from redline.cluster.resources import Offer, check_memory, needs_of
 from redline.cluster.sampler_kinds import SamplerKind, sampler_kinds
 from redline.cluster.simulating import spawn_simulated
 from redline.cluster.workers.patience import budget_of, patience_of

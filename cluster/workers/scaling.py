@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from redline.cluster.checks.resources import Need, Offer, check_placeable
 from redline.cluster.errors import UserError
-from redline.cluster.resources import Need, Offer, check_placeable
 from redline.cluster.workers.rollouts import RolloutFleet
 from redline.cluster.workers.supervisor import Supervisor
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from redline.actors.settings import SamplingSettings
+from redline.cluster.checks.models import find_model
+from redline.cluster.checks.references import drop_failing_references
 from redline.cluster.config import RunConfig
 from redline.cluster.errors import UserError
-from redline.cluster.evaluation_run import policy_path
+from redline.cluster.evaluation.run import policy_path
 from redline.cluster.judging import LocalJudge, local_workers
 from redline.cluster.load import load_config
 from redline.cluster.local_engine import engine_overrides
-from redline.cluster.models import find_model
 from redline.cluster.provenance import fingerprint_of_policy, fingerprint_of_tasks
 from redline.cluster.ray_address import address_of
-from redline.cluster.references import drop_failing_references
 from redline.cluster.task_supply import read_user_tasks
 from redline.dsl.splits import EVALUATION_SPLITS, PROMPT, count_splits
 from redline.dsl.tasks import RepairTask

@@ -9,12 +9,12 @@ from typing import Any
 from redline.actors.all_or_cancel import all_or_cancel
 from redline.actors.evaluation import GroupSampler
 from redline.actors.settings import AnswerSettings
-from redline.cluster.counting import count_progress
+from redline.cluster.display.counting import count_progress
+from redline.cluster.display.progress import LineProgress, Progress
 from redline.cluster.errors import WorkFailed, one_line
 from redline.cluster.isolation import sandbox_problem
 from redline.cluster.local_engine import started
 from redline.cluster.output import say
-from redline.cluster.progress import LineProgress, Progress
 from redline.cluster.sampler_kinds import sampler_kinds
 from redline.cluster.wrong.journal import WrongJournal
 from redline.cluster.wrong.request import WrongRequest, WrongWork, prepare

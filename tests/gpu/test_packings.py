@@ -5,8 +5,8 @@ import pytest
 import torch
 from tiny_llama import byte_level_tokenizer, save_tiny_llama
 
-from redline.learner.attention import use_packed_attention
-from redline.learner.micro_batches import micro_batches
+from redline.learner.batches.attention import use_packed_attention
+from redline.learner.batches.micro_batches import micro_batches
 from redline.learner.model import load_policy
 from redline.learner.scorer import Scorer
 

@@ -8,8 +8,8 @@ import torch
 
 from redline.actors.engine import PolicyEngine
 from redline.actors.settings import EngineSettings
-from redline.learner.outlets import make_outlet
-from redline.learner.publish import probe_tokens
+from redline.learner.publishing.outlets import make_outlet
+from redline.learner.publishing.publish import probe_tokens
 from redline.replay.settings import WeightSettings
 
 from .cuda import needs_gpus

@@ -203,7 +203,7 @@ def test_the_reference_of_an_adapter_is_scored_without_top_p(policy):
         ),
     )
     learner.start()
-    from redline.learner.packing import pad_batch
+    from redline.learner.batches.packing import pad_batch
 
     ids = np.concatenate([CONTEXT, CONTEXT])
     batch = pad_batch([ids], [np.arange(16) >= 8])

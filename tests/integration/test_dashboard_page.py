@@ -31,6 +31,13 @@ POINTS = (
     "[...document.querySelectorAll('.chart')].slice(0, 4).map("
     "e => getElement(e).chart.getOption().series[0].data.length)"
 )
+MOST_UNLIKE = """
+[...document.querySelectorAll('.group .sample')].filter(sample => sample.querySelector('.compare'))
+    .sort((one, other) => parseFloat(one.innerText.split(/\\s+/)[1].replace('−', '-'))
+        - parseFloat(other.innerText.split(/\\s+/)[1].replace('−', '-')))[0]
+    .querySelector('.compare').click()
+"""
+"""Compares with the sample of the least reward."""
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +193,7 @@ def test_pictures_of_the_documentation(browser, url, tmp_path):
         browser.wait("document.querySelector('#turn-1')")
         browser.ask("document.querySelector('#turn-1 .tokens').open = true")
         keep_picture(browser, folder / "dashboard-trajectory.png")
-        browser.press("c")
+        browser.ask(MOST_UNLIKE)
         browser.wait("document.querySelector('.sides')")
         keep_picture(browser, folder / "dashboard-compare.png")
         browser.look_like(width=390, height=844, phone=True)

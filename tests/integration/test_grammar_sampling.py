@@ -14,9 +14,9 @@ from redline.actors.settings import EngineSettings, SamplingSettings
 from redline.dsl.closing import closing_of
 from redline.dsl.commands import MalformedCommand
 from redline.dsl.parser import parse
+from redline.learner.batches.packing import pad_batch
 from redline.learner.grammar_mask import GrammarMask
 from redline.learner.model import load_tokenizer
-from redline.learner.packing import pad_batch
 from redline.learner.scorer import Scorer
 from redline.replay.records import Completion
 

@@ -131,8 +131,8 @@ def test_a_resumed_adapter_goes_on_exactly(policy, tmp_path):
 def test_the_reference_is_the_policy_without_its_adapter(policy):
     import torch
 
+    from redline.learner.batches.packing import pad_batch
     from redline.learner.model import load_policy
-    from redline.learner.packing import pad_batch
 
     learner = started(policy, loss=LossSettings(kl_coef=0.1))
     results = [learner.train_step([make_group(number)]) for number in range(3)]

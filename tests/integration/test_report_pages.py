@@ -13,12 +13,12 @@ from chromium import chromium
 from run_folders import NAMES, make_trajectory, step_line
 
 from redline.actors.evaluation_summary import summarise
-from redline.cluster.evaluating import ARMS, ArmResult, Evaluation
-from redline.cluster.evaluation_page import write_pages
-from redline.cluster.page import page
-from redline.cluster.pictures import draw_curves
-from redline.cluster.report_rows import by_turns
-from redline.cluster.result import RunSummary
+from redline.cluster.evaluation.evaluating import ARMS, ArmResult, Evaluation
+from redline.cluster.evaluation.page import write_pages
+from redline.cluster.report.page import page
+from redline.cluster.report.pictures import draw_curves
+from redline.cluster.report.result import RunSummary
+from redline.cluster.report.rows import by_turns
 from redline.dsl.tasks import RepairTask
 
 LOOKS = {

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings
-from redline.cluster.continuing import BEGIN_AGAIN, DROP, BegunGroups
-from redline.cluster.controller import Controller, Plan
-from redline.cluster.credits import Credits
 from redline.cluster.errors import WorkFailed
-from redline.cluster.records import Position
-from redline.cluster.resampling import Resampling
-from redline.cluster.task_order import TaskOrder, group_id
+from redline.cluster.loop.checkpoints import Checkpoints
+from redline.cluster.loop.continuing import BEGIN_AGAIN, DROP, BegunGroups
+from redline.cluster.loop.controller import Controller, Plan
+from redline.cluster.loop.credits import Credits
+from redline.cluster.loop.records import Position
+from redline.cluster.loop.resampling import Resampling
+from redline.cluster.loop.task_order import TaskOrder, group_id
 from redline.replay.cursor import Cursor
 from redline.replay.records import DropReason
 from redline.replay.sampling import Sampling

@@ -12,7 +12,8 @@ from redline.actors.evaluation_summary import summarise
 from redline.actors.settings import SamplingSettings
 from redline.cluster.commands.evaluate import chosen_arms
 from redline.cluster.errors import UserError
-from redline.cluster.evaluating import (
+from redline.cluster.evaluation.archive import EvaluationArchive
+from redline.cluster.evaluation.evaluating import (
     ArmResult,
     Evaluation,
     NoSamplers,
@@ -22,9 +23,8 @@ from redline.cluster.evaluating import (
     rebuild,
     turns_told,
 )
-from redline.cluster.evaluation_archive import EvaluationArchive
-from redline.cluster.evaluation_page import write_pages
-from redline.cluster.evaluation_run import identity_of, result_json
+from redline.cluster.evaluation.page import write_pages
+from redline.cluster.evaluation.run import identity_of, result_json
 from redline.cluster.load import load_config
 from redline.cluster.provenance import fingerprint_of_policy, versions
 from redline.replay.catalog import read_catalog

@@ -8,14 +8,14 @@ from length_test import p_of_equal_lengths, p_of_equal_means
 
 from redline.actors.recording import Recording
 from redline.actors.simulated import SimulatedSampler
-from redline.cluster.checkpoints import Checkpoints
 from redline.cluster.config import DeadlineSettings
-from redline.cluster.controller import Controller, Plan
-from redline.cluster.credits import Credits
 from redline.cluster.load import load_config
-from redline.cluster.records import Position
+from redline.cluster.loop.checkpoints import Checkpoints
+from redline.cluster.loop.controller import Controller, Plan
+from redline.cluster.loop.credits import Credits
+from redline.cluster.loop.records import Position
+from redline.cluster.loop.task_order import TaskOrder
 from redline.cluster.simulating import SimulatedWorker
-from redline.cluster.task_order import TaskOrder
 from redline.cluster.workers.budget import RestartBudget
 from redline.cluster.workers.lifecycle import Stage
 from redline.cluster.workers.patience import patience_of

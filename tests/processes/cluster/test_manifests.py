@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 import yaml
 
+from redline.cluster.checks.resources import Offer
 from redline.cluster.jobs.checks import check_room
 from redline.cluster.load import load_config
-from redline.cluster.resources import Offer
 
 MANIFESTS = Path(__file__).parents[3] / "cluster" / "manifests"
 SCHEMA = yaml.safe_load((Path(__file__).parent / "kuberay_schema.yaml").read_text())

@@ -16,14 +16,14 @@ from redline.actors.episode import EpisodeId, EpisodeRules, run_episode
 from redline.actors.judging import TaskJudge
 from redline.actors.settings import SamplingSettings
 from redline.actors.tokens import PolicyTokenizer
-from redline.cluster import repair_run
 from redline.cluster.commands.repair import newest_run
 from redline.cluster.errors import UserError
 from redline.cluster.main import run
-from redline.cluster.repair_run import RepairRequest, repair_config
-from redline.cluster.repair_view import unified_diff
-from redline.cluster.repairing import repair
-from redline.cluster.source_file import SourceFile, prompt_of
+from redline.cluster.repair import run as repair_run
+from redline.cluster.repair.repairing import repair
+from redline.cluster.repair.run import RepairRequest, repair_config
+from redline.cluster.repair.source_file import SourceFile, prompt_of
+from redline.cluster.repair.view import unified_diff
 from redline.dsl.settings import PromptSettings, RewardSettings
 from redline.replay.records import Completion, TrajectoryGroup
 from redline.sandbox.pool import SandboxPool
@@ -286,7 +286,7 @@ def test_best_of_n_prefers_most_tests_then_fewest_turns():
             max_turns=2,
         )  # fmt: skip
         async with SandboxPool(1) as pool:
-            from redline.cluster.repairing import judge
+            from redline.cluster.repair.repairing import judge
 
             before = await judge(request.task, request.program, pool, Limits())
             return await repair(

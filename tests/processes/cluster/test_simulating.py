@@ -5,17 +5,17 @@ import asyncio
 import cluster_fakes as fakes
 import pytest
 
-from redline.cluster.checkpoints import Checkpoints
+from redline.cluster.checks.resources import needs_of
 from redline.cluster.config import DeadlineSettings
-from redline.cluster.continuing import BegunGroups
-from redline.cluster.controller import Controller, Plan
-from redline.cluster.credits import Credits
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config
-from redline.cluster.records import Position
-from redline.cluster.resources import needs_of
+from redline.cluster.loop.checkpoints import Checkpoints
+from redline.cluster.loop.continuing import BegunGroups
+from redline.cluster.loop.controller import Controller, Plan
+from redline.cluster.loop.credits import Credits
+from redline.cluster.loop.records import Position
+from redline.cluster.loop.task_order import TaskOrder
 from redline.cluster.simulating import read_recording, start_simulated
-from redline.cluster.task_order import TaskOrder
 from redline.replay.store import ReplayStore
 
 SIMULATED = ["rollout.simulation.source=builtin", "eval.tasks=0", "rollout.samplers=3"]

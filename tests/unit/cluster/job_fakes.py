@@ -3,8 +3,8 @@
 import zipfile
 from dataclasses import replace
 
+from redline.cluster.checks.resources import Offer
 from redline.cluster.jobs.records import RUN, RUN_ROOT, STEPS, Job, JobState
-from redline.cluster.resources import Offer
 
 
 def make_job(job_id="mine-1", state=JobState.RUNNING, **changes):

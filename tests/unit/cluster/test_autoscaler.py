@@ -13,7 +13,7 @@ from redline.actors.records import SandboxHealth
 from redline.cluster.config import AutoscaleSettings
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config
-from redline.cluster.records import StepReport
+from redline.cluster.loop.records import StepReport
 from redline.cluster.workers.autoscaler import Autoscaler
 from redline.cluster.workers.target_tracking import TargetTracker, sampler_ratio
 

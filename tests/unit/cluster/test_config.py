@@ -2,10 +2,10 @@
 
 import pytest
 
+from redline.cluster.checks.plan import plan_figures, plan_text
 from redline.cluster.config import RunConfig, SftConfig
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config, load_saved, load_sft_config, preset_names, to_yaml
-from redline.cluster.plan import plan_figures, plan_text
 from redline.cluster.resuming import resumed_config
 
 

@@ -5,8 +5,8 @@ import asyncio
 import cluster_fakes as fakes
 import pytest
 
-from redline.cluster.continuing import BegunGroups, oldest_version
-from redline.cluster.credits import Credits
+from redline.cluster.loop.continuing import BegunGroups, oldest_version
+from redline.cluster.loop.credits import Credits
 
 
 class Store:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from redline.cluster import counting
-from redline.cluster.counting import count_progress, progress_text
+from redline.cluster.display import counting
+from redline.cluster.display.counting import count_progress, progress_text
 
 
 @pytest.mark.parametrize(

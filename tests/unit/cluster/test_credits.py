@@ -1,6 +1,6 @@
 """When a batch may be leased, so that no group in flight grows too old."""
 
-from redline.cluster.credits import Credits
+from redline.cluster.loop.credits import Credits
 
 
 def credits(staleness, stored, *starts):

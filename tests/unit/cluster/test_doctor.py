@@ -5,7 +5,7 @@ from collections import namedtuple
 
 import pytest
 
-from redline.cluster import doctor, doctor_ray
+from redline.cluster.checks import doctor, doctor_ray
 from redline.cluster.main import run
 
 Usage = namedtuple("Usage", "total used free")

@@ -7,6 +7,7 @@ import cluster_fakes as fakes
 import pytest
 from stats_fakes import make_pool, make_sampler
 
+from redline.cluster.display.progress import LineProgress
 from redline.cluster.errors import UserError, WorkFailed
 from redline.cluster.load import load_config
 from redline.cluster.metrics import curves_of
@@ -16,7 +17,6 @@ from redline.cluster.monitoring.monitor import Monitor, _tell_failure
 from redline.cluster.monitoring.polling import FleetPoll
 from redline.cluster.monitoring.watched_progress import WatchedProgress
 from redline.cluster.observer import RunObserver
-from redline.cluster.progress import LineProgress
 from redline.cluster.run_directory import RunDirectory
 from redline.cluster.status_file import (
     RunState,

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from redline.actors.evaluation_summary import EvalResult, TaskScore, TurnsRate
 from redline.actors.intervals import wilson
-from redline.cluster.checkpoints import Checkpoints
+from redline.cluster.checks.resources import Need, Offer, check_placeable
+from redline.cluster.display.live import sparkline
+from redline.cluster.display.progress import LineProgress, step_line
 from redline.cluster.errors import UserError
-from redline.cluster.evaluating import Evaluation, spread
-from redline.cluster.live import sparkline
+from redline.cluster.evaluation.evaluating import Evaluation, spread
+from redline.cluster.loop.checkpoints import Checkpoints
+from redline.cluster.loop.records import Position
+from redline.cluster.loop.task_order import TaskOrder, group_id
 from redline.cluster.metrics import Metrics, curves_of, read_steps
 from redline.cluster.monitoring.tensorboard_sink import TensorBoardSink
-from redline.cluster.page import page
-from redline.cluster.pictures import draw_curves, moving_average
-from redline.cluster.progress import LineProgress, step_line
-from redline.cluster.records import Position
-from redline.cluster.report_rows import by_family, by_kind, by_turns
-from redline.cluster.resources import Need, Offer, check_placeable
-from redline.cluster.result import RunSummary
-from redline.cluster.task_order import TaskOrder, group_id
+from redline.cluster.report.page import page
+from redline.cluster.report.pictures import draw_curves, moving_average
+from redline.cluster.report.result import RunSummary
+from redline.cluster.report.rows import by_family, by_kind, by_turns
 from redline.replay.cursor import Cursor, SequenceRange
 
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
+from redline.cluster.checks.resources import Offer
 from redline.cluster.errors import UserError
 from redline.cluster.handles import RaySandboxes
 from redline.cluster.main import run
-from redline.cluster.resources import Offer
 from redline.cluster.sandbox_fleet import RaySandboxRequest, _placed
 from redline.sandbox.records import ExecutionRequest, InfrastructureError
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import cluster_fakes as fakes
 import pytest
 
-from redline.cluster.resampling import Resampling
+from redline.cluster.loop.resampling import Resampling
 from redline.learner.settings import LossSettings
 
 RESAMPLE = LossSettings(no_signal="resample", max_resampled=3)

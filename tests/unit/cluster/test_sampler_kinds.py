@@ -7,18 +7,18 @@ import pytest
 from cluster_fakes import make_tasks
 from worker_fakes import World, make_scaler
 
-from redline.cluster.errors import UserError, WorkFailed
-from redline.cluster.fleet import Rollouts
-from redline.cluster.load import load_config, load_saved, to_yaml
-from redline.cluster.monitoring.definitions import Role
-from redline.cluster.plan import plan_figures, plan_text
-from redline.cluster.resources import (
+from redline.cluster.checks.plan import plan_figures, plan_text
+from redline.cluster.checks.resources import (
     Offer,
     check_memory,
     check_placeable,
     local_resources,
     needs_of,
 )
+from redline.cluster.errors import UserError, WorkFailed
+from redline.cluster.fleet import Rollouts
+from redline.cluster.load import load_config, load_saved, to_yaml
+from redline.cluster.monitoring.definitions import Role
 from redline.cluster.resuming import resumed_config
 from redline.cluster.sampler_kinds import sampler_kinds, with_counts
 from redline.cluster.simulating import start_simulated
@@ -143,7 +143,7 @@ def test_every_kind_asks_for_a_place_of_its_own():
 
 def test_the_engines_of_each_kind_on_cpus_count_for_memory(monkeypatch):
     memory = SimpleNamespace(available=10 * 2**30)
-    monkeypatch.setattr("redline.cluster.resources.psutil.virtual_memory", lambda: memory)
+    monkeypatch.setattr("redline.cluster.checks.resources.psutil.virtual_memory", lambda: memory)
     config = configured("rollout.kinds.cpu.engine.kv_cache_gib=2")
     check_memory(config, samplers={"samplers": 9, "cpu_samplers": 2, "sandboxes": 9}, learners=1)
     message = "3 engines with rollout.kinds.cpu.engine.kv_cache_gib=2, 1 learners need about 12.0"

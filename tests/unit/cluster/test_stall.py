@@ -3,7 +3,7 @@
 import dataclasses
 
 from redline.actors.records import SamplerHealth, SandboxHealth
-from redline.cluster.stall import StallWatch, View, diagnose
+from redline.cluster.loop.stall import StallWatch, View, diagnose
 from redline.cluster.workers.lifecycle import Member, Stage
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import cluster_fakes as fakes
 import pytest
 
+from redline.cluster.checks.store_place import check_store, store_location, store_of
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config, to_yaml
-from redline.cluster.store_place import check_store, store_location, store_of
 from redline.replay.store import ReplayStore
 
 

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from stats_fakes import make_pool, make_sampler
 
+from redline.cluster.display.top_view import view
 from redline.cluster.main import run
 from redline.cluster.metrics import Metrics, curves_of
 from redline.cluster.monitoring.board import Board
@@ -19,7 +20,6 @@ from redline.cluster.status_file import (
     WorkerStatus,
     write_status,
 )
-from redline.cluster.top_view import view
 
 
 def make_status(**changes):

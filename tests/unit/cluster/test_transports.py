@@ -2,7 +2,7 @@
 
 import pytest
 
-from redline.cluster import transports
+from redline.cluster.checks import transports
 from redline.cluster.errors import UserError
 from redline.cluster.load import load_config
 

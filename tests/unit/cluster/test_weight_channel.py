@@ -12,9 +12,9 @@ import torch
 from redline.actors.gpu_buckets import Receiver, with_device
 from redline.cluster.published import PublishedWeights
 from redline.cluster.weight_channel import WeightChannel
-from redline.learner.bucket_layout import TensorShape, lay_out
 from redline.learner.meeting import Meeting, Seat
-from redline.learner.outlets import HostOutlet, IpcOutlet, NcclOutlet, make_outlet
+from redline.learner.publishing.bucket_layout import TensorShape, lay_out
+from redline.learner.publishing.outlets import HostOutlet, IpcOutlet, NcclOutlet, make_outlet
 from redline.replay.settings import WeightSettings
 
 CPU = torch.device("cpu")
@@ -158,7 +158,7 @@ def test_each_transport_has_its_outlet():
 def test_a_tensor_is_exported_once_as_long_as_it_stays_where_it_is(monkeypatch):
     exported = []
     monkeypatch.setattr(
-        "redline.learner.outlets.export",
+        "redline.learner.publishing.outlets.export",
         lambda raw: exported.append(raw.data_ptr()) or pickle.dumps(len(exported)),
     )
     (layout,) = lay_out([TensorShape(name="a", shape=(4,), dtype="float32", itemsize=4)], 0)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from redline.learner.batches.packing import pad_batch
 from redline.learner.grammar_mask import GrammarMask, NotOfGrammar, unpack_mask
 from redline.learner.model import load_policy, load_tokenizer
-from redline.learner.packing import pad_batch
 from redline.learner.sampled_distribution import sampled_logits
 from redline.learner.scorer import Scorer
 

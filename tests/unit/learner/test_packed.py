@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_llama import byte_level_tokenizer, save_tiny_llama
 
-from redline.learner.attention import use_packed_attention
-from redline.learner.micro_batches import micro_batches, resolve_packing
+from redline.learner.batches.attention import use_packed_attention
+from redline.learner.batches.micro_batches import micro_batches, resolve_packing
+from redline.learner.batches.packed import WORTH_SHARING, pack_batch, plan_packed, shared_lengths
+from redline.learner.batches.packing import SequenceTooLong
 from redline.learner.model import load_policy
-from redline.learner.packed import WORTH_SHARING, pack_batch, plan_packed, shared_lengths
-from redline.learner.packing import SequenceTooLong
 from redline.learner.scorer import Scorer
 
 PACKINGS = ("padded", "packed", "shared_prefix")

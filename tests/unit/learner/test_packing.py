@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redline.learner.packing import SequenceTooLong, gather_wanted, pad_batch, plan_micro_batches
+from redline.learner.batches.packing import (
+    SequenceTooLong,
+    gather_wanted,
+    pad_batch,
+    plan_micro_batches,
+)
 
 
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(50, 200))

@@ -10,16 +10,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redline.learner.attention import use_packed_attention
-from redline.learner.bucket_layout import ALIGNMENT, TensorShape, join, lay_out
+from redline.learner.batches.attention import use_packed_attention
+from redline.learner.batches.packing import pad_batch
 from redline.learner.lora import add_adapter
 from redline.learner.model import load_policy
-from redline.learner.outlets import HostOutlet
-from redline.learner.packing import pad_batch
-from redline.learner.publish import PROBE_TOKENS, publish
+from redline.learner.publishing.bucket_layout import ALIGNMENT, TensorShape, join, lay_out
+from redline.learner.publishing.outlets import HostOutlet
+from redline.learner.publishing.publish import PROBE_TOKENS, publish
+from redline.learner.publishing.whole_weights import whole_weights
 from redline.learner.scorer import Scorer
 from redline.learner.settings import LoraSettings
-from redline.learner.whole_weights import whole_weights
 
 SIZES = {"float32": 4, "bfloat16": 2, "float64": 8, "uint8": 1}
 shapes = st.lists(

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redline.learner.batches.packing import pad_batch
 from redline.learner.model import load_policy
-from redline.learner.packing import pad_batch
 from redline.learner.sampled_distribution import nucleus, sampled_logits
 from redline.learner.scorer import Scorer
 

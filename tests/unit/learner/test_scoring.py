@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from redline.learner.attention import NAME, use_packed_attention
+from redline.learner.batches.attention import NAME, use_packed_attention
+from redline.learner.batches.packing import pad_batch, plan_micro_batches
 from redline.learner.model import load_policy
-from redline.learner.packing import pad_batch, plan_micro_batches
 from redline.learner.scorer import Scorer
 
 LENGTHS = (5, 17, 9, 30)

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from redline.learner.batches.packed import pack_batch
+from redline.learner.batches.packing import pad_batch
 from redline.learner.lora import add_adapter
 from redline.learner.model import load_policy
-from redline.learner.packed import pack_batch
-from redline.learner.packing import pad_batch
 from redline.learner.settings import LoraSettings
 from redline.learner.utilisation import model_shape, peak_flops, utilisation
 

@@ -1,0 +1,1 @@
+"""What a user sees on a terminal while work goes on."""

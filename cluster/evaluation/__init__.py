@@ -1,0 +1,1 @@
+"""Evaluating a policy: its arms, what is kept of them, tables, pictures and the page."""

@@ -1,0 +1,1 @@
+"""What a finished run says: result.json, tables, a picture, a page."""
