@@ -20,6 +20,8 @@ def prepare_environment(model_path: str, settings: EngineSettings) -> None:
     quiet = {
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_LOGGING_LEVEL": "ERROR",
+        # A forked engine could not use a GPU that torch in this process has looked for already.
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
         "VLLM_NO_USAGE_STATS": "1",
         # Where it looks for a port of its own; unset, it takes one that others may be given too.
         "VLLM_PORT": str(free_ports(1)[0]),

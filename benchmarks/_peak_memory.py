@@ -1,12 +1,20 @@
-"""The memory that a function takes at most, measured in a process of its own."""
+"""Functions called in a process of their own, and the memory that one takes at most there."""
 
 import importlib
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 SECONDS = 600.0
+
+
+def in_own_process(function: Callable[..., Any], *arguments: object) -> Any:
+    """What `function` returns in a new process; raises TimeoutError after 10 minutes."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=fresh) as pool:
+        return pool.submit(function, *arguments).result(SECONDS)
 
 
 def peak_mib(
@@ -14,12 +22,9 @@ def peak_mib(
 ) -> float:
     """Most MiB that the process which runs `function` holds, above what its imports take.
 
-    `imports` are modules that the function would import only when called. Raises TimeoutError after
-    10 minutes.
+    `imports` are modules that the function would import only when called.
     """
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=fresh) as pool:
-        return pool.submit(_measure, function, arguments, imports).result(SECONDS)
+    return in_own_process(_measure, function, arguments, imports)
 
 
 def _measure(

@@ -6,17 +6,21 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 
-def arguments(description: str) -> argparse.Namespace:
-    """`--json` and `--quick`, which every script takes."""
+def arguments(
+    description: str, add: Callable[[argparse.ArgumentParser], None] | None = None
+) -> argparse.Namespace:
+    """`--json` and `--quick`, which every script takes, and what `add` adds to them."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
+    if add is not None:
+        add(parser)
     return parser.parse_args()
 
 
@@ -65,7 +69,14 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.platform(),
-    }
+    } | _gpu()
+
+
+def _gpu() -> dict[str, str]:
+    """The GPU that torch would use; nothing without one, or where nothing loaded torch."""
+    torch = sys.modules.get("torch")
+    found = torch is not None and torch.cuda.is_available()
+    return {"gpu": torch.cuda.get_device_name()} if found else {}
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:

@@ -3,27 +3,40 @@
 `_learner_contenders.py` says what each does and leaves out. Tokens are those of the trajectories,
 so that all are counted alike. Autocast is left out where the CPU has no units for bfloat16. Peak
 memory is of a process of its own, above what its imports take: weights, optimizer, activations.
+
+With `--shape`, a model of a published size on a GPU, all weights or with `--lora` an adapter: one
+contender after the other, each in a process of its own, on trajectories of about 1,000 tokens in
+bfloat16; tokens/s, share of the GPU's peak (MFU) and its memory.
 """
 
+import argparse
 import os
 import statistics
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redline.learner  # noqa: F401  sets OpenMP's waiting policy before torch is loaded
 
 # isort: split
-from _learner_contenders import NAMES, contender
-from _made_groups import make_groups
-from _peak_memory import peak_mib
+import torch
+from _learner_contenders import DEVICE, NAMES, contender, step_flops, wait_for_device
+from _made_groups import LONG, make_groups
+from _peak_memory import in_own_process, peak_mib
 from _report import arguments, print_report, ratio
+from _shapes import DEMO, DTYPE, add_shape_arguments, label, make_policy, shape_problem
 
 from redline.learner.model import make_tiny
 from redline.learner.precision import bfloat16_is_fast
-from redline.learner.settings import LearnerSettings, OptimizerSettings, TinyModelSettings
+from redline.learner.settings import (
+    LearnerSettings,
+    LoraSettings,
+    OptimizerSettings,
+    TinyModelSettings,
+)
+from redline.learner.utilisation import utilisation
 
 BAR = 0.85
 SHAPE = TinyModelSettings(vocab_size=512, hidden_size=160, intermediate_size=480, layers=5, heads=5)
@@ -46,13 +59,14 @@ def seconds_per_step(
 ) -> dict[str, tuple[float, float]]:
     """Median seconds and CPU seconds of a step of each contender, measured in turns."""
     groups = make_groups(count)
-    contenders = {name: contender(name, model, settings, groups) for name in NAMES}
+    contenders = {name: contender(name, model, settings, groups).step for name in NAMES}
     wall: dict[str, list[float]] = {name: [] for name in NAMES}
     cpu: dict[str, list[float]] = {name: [] for name in NAMES}
     for _ in range(rounds + 1):
         for name, step in contenders.items():
             began, began_cpu = time.perf_counter(), time.process_time()
             step()
+            wait_for_device()
             wall[name].append(time.perf_counter() - began)
             cpu[name].append(time.process_time() - began_cpu)
     return {
@@ -63,7 +77,7 @@ def seconds_per_step(
 
 def take_steps(name: str, model: str, settings: LearnerSettings, count: int) -> None:
     """Set a contender up and take two steps: the second has the optimizer's state."""
-    step = contender(name, model, settings, make_groups(count))
+    step = contender(name, model, settings, make_groups(count)).step
     step()
     step()
 
@@ -93,23 +107,95 @@ def measure(
     return figures, ratios
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """Steps of one contender."""
+
+    seconds: float
+    """Median of a step."""
+    mfu: float | None
+    """Share of the peak of the GPU; None without one, or where its peak is not known."""
+    gpu_gib: float
+    """Most memory that torch took on the GPU; 0 without one."""
+
+
+def timed_steps(name: str, model: str, settings: LearnerSettings, count: int, rounds: int) -> Timed:
+    """Set one contender up in this process and take steps; the first two are not counted."""
+    groups = make_groups(count, LONG)
+    chosen = contender(name, model, settings, groups)
+    seconds = []
+    for _ in range(rounds + 2):
+        began = time.perf_counter()
+        chosen.step()
+        wait_for_device()
+        seconds.append(time.perf_counter() - began)
+    median = statistics.median(seconds[2:])
+    cuda = DEVICE.type == "cuda"
+    return Timed(
+        seconds=median,
+        mfu=utilisation(step_flops(chosen, settings, groups), median, DEVICE, 1),
+        gpu_gib=torch.cuda.max_memory_allocated() / 2**30 if cuda else 0.0,
+    )
+
+
+def measure_demo(folder: str, *, quick: bool) -> tuple[dict[str, float], dict[str, Any]]:
+    """Figures and ratios of the demo's shape, in every precision that the CPU is fast at."""
+    groups = make_groups(4 if quick else 16)
+    figures: dict[str, float] = {
+        "tokens_per_step": sum(t.num_tokens for group in groups for t in group.trajectories)
+    }
+    ratios: dict[str, Any] = {}
+    model = str(make_tiny(folder, SHAPE, ["x = 1\n"] * 2))
+    for threads in (2,) if quick else (1, 2):
+        for precision in PRECISIONS:
+            if precision != "float32" and not bfloat16_is_fast():
+                continue
+            found = measure(model, precision, threads, quick=quick)
+            figures |= found[0]
+            ratios |= found[1]
+    return figures, ratios
+
+
+def measure_shape(
+    folder: str, options: argparse.Namespace
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Figures and ratios of a published size: what several contenders take fits no GPU at once."""
+    count, rounds = (2, 3) if options.quick else (4, 7)
+    tokens = sum(t.num_tokens for group in make_groups(count, LONG) for t in group.trajectories)
+    settings = replace(SETTINGS, dtype=DTYPE, lora=LoraSettings(rank=options.lora))
+    in_own_process(make_policy, folder, options.shape, options.device)
+    figures: dict[str, float] = {"tokens_per_step": tokens}
+    found: dict[str, Timed] = {}
+    for name in NAMES:
+        timed = found[name] = in_own_process(timed_steps, name, folder, settings, count, rounds)
+        print(f"{name}: {tokens / timed.seconds:,.0f} tokens/s", file=sys.stderr, flush=True)
+        key = f"{name}_{label(options)}"
+        figures[f"{key}_tokens_per_s"] = tokens / timed.seconds
+        if timed.mfu is not None:
+            figures[f"{key}_mfu"] = timed.mfu
+        if timed.gpu_gib:
+            figures[f"{key}_peak_gpu_gib"] = timed.gpu_gib
+    ratios = {
+        f"{name}_{label(options)}_to_{bare}": ratio(
+            found[bare].seconds / found[name].seconds, BAR, text
+        )
+        for (name, bare), text in BASELINES.items()
+    }
+    return figures, ratios
+
+
 def main() -> int:
     """Run and report."""
-    options = arguments(__doc__ or "")
+    options = arguments(__doc__ or "", add_shape_arguments)
+    if problem := shape_problem(options):
+        print(f"learner.py: {problem}", file=sys.stderr)
+        return 2
     os.environ.setdefault("DS_LOG_LEVEL", "warning")  # DeepSpeed's notes would go to stdout
-    groups = make_groups(4 if options.quick else 16)
-    tokens = sum(t.num_tokens for group in groups for t in group.trajectories)
-    figures: dict[str, float] = {"tokens_per_step": tokens}
-    ratios: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="redline-learner-") as folder:
-        model = str(make_tiny(folder, SHAPE, ["x = 1\n"] * 2))
-        for threads in (2,) if options.quick else (1, 2):
-            for precision in PRECISIONS:
-                if precision != "float32" and not bfloat16_is_fast():
-                    continue
-                found = measure(model, precision, threads, quick=options.quick)
-                figures |= found[0]
-                ratios |= found[1]
+        if options.shape == DEMO:
+            figures, ratios = measure_demo(folder, quick=options.quick)
+        else:
+            figures, ratios = measure_shape(folder, options)
     packages = ("torch", "transformers", "deepspeed")
     return print_report("learner", figures, ratios, packages, as_json=options.json)
 

@@ -3,7 +3,7 @@
     learner/engine/…          DeepSpeed: weights and optimizer state
     learner/critic.pt         the critic and its optimizer, if there is one
     learner/progress.json     steps done, weight version, number of ranks
-    learner/random.pt         state of torch's random generator; random_N.pt of rank N above 0
+    learner/random….pt        states of torch's random generators, see `random_states`
     hf/                       the policy with its tokenizer, for `from_pretrained`
 
 All ranks save and load together; what is not divided among them is written by rank 0. The caller
@@ -22,7 +22,8 @@ from redline.learner.engine import TrainingEngine
 from redline.learner.policy_folder import write_policy
 from redline.learner.progress import LearnerProgress
 from redline.learner.publishing.whole_weights import whole_state
-from redline.learner.ranks import Ranks, present_ranks
+from redline.learner.random_states import load_random, save_random
+from redline.learner.ranks import present_ranks
 
 _TAG = "engine"
 
@@ -47,7 +48,7 @@ def save_learner(
     learner = folder / "learner"
     learner.mkdir(parents=True, exist_ok=True)
     engine.save(str(learner), _TAG)
-    torch.save(torch.get_rng_state(), learner / _random_name(ranks))
+    save_random(learner, engine.device, ranks.rank)
     if ranks.rank == 0:
         if critic is not None:
             torch.save(critic.state(), learner / "critic.pt")
@@ -80,14 +81,8 @@ def load_learner(
     engine.load(str(learner), _TAG)
     if critic is not None:
         critic.restore(torch.load(learner / "critic.pt", weights_only=True))
-    random = learner / _random_name(ranks)
-    if random.is_file():
-        torch.set_rng_state(torch.load(random, weights_only=True))
+    load_random(learner, engine.device, ranks.rank)
     return LearnerProgress(**fields)
-
-
-def _random_name(ranks: Ranks) -> str:
-    return f"random_{ranks.rank}.pt" if ranks.rank else "random.pt"
 
 
 def _refuse_other_ranks(folder: Path, written: int, present: int, zero_stage: int) -> None:

@@ -1,7 +1,7 @@
 """Checkpoints of a supervised run: where it goes on, exactly, after an interruption.
 
 FOLDER/step_N/engine/…       DeepSpeed: weights, adapters and optimizer state
-FOLDER/step_N/random.pt      state of torch's random generator
+FOLDER/step_N/random….pt     states of torch's random generators, see `random_states`
 FOLDER/step_N/progress.json  what was done by then
 
 The order of the data follows from the seed, so the number of steps says which batch is next. A
@@ -13,9 +13,8 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
 from redline.learner.engine import TrainingEngine
+from redline.learner.random_states import load_random, save_random
 
 _TAG = "engine"
 
@@ -44,7 +43,7 @@ class SftCheckpoints:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         engine.save(str(draft), _TAG)
-        torch.save(torch.get_rng_state(), draft / "random.pt")
+        save_random(draft, engine.device)
         text = json.dumps(asdict(position)) + "\n"
         (draft / "progress.json").write_text(text, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
@@ -60,6 +59,6 @@ class SftCheckpoints:
             return SftPosition()
         newest = max(found, key=lambda p: int(p.name.removeprefix("step_")))
         engine.load(str(newest), _TAG)
-        torch.set_rng_state(torch.load(newest / "random.pt", weights_only=True))
+        load_random(newest, engine.device)
         fields = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
         return SftPosition(**fields)

@@ -101,14 +101,18 @@ def _bucket(
     bucket: Bucket,
     scaling: float | None,
 ) -> torch.Tensor:  # (k, heads, s, d)
+    masked = bucket.mask is not None
+    if masked or _is_short(key):
+        # Under a mask CUDA shares key heads in its slowest kernel alone, which keeps all scores.
+        key, value = _repeated(query, key, value)
     if _is_short(key):
-        return _plain_products(query, *_repeated(query, key, value), bucket.mask, scaling)
+        return _plain_products(query, key, value, bucket.mask, scaling)
     return scaled_dot_product_attention(
         query,
         key,
         value,
         attn_mask=bucket.mask,
-        is_causal=bucket.mask is None,
+        is_causal=not masked,
         scale=scaling,
         enable_gqa=key.shape[1] != query.shape[1],
     )

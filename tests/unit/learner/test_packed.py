@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_llama import byte_level_tokenizer, save_tiny_llama
 
 from redline.learner.batches.attention import use_packed_attention
 from redline.learner.batches.micro_batches import micro_batches, resolve_packing
@@ -35,14 +36,22 @@ def make_sequences(sizes, *, beginning=20, seed=0):
 SIZES = [(5, 30, 7), (1, 1), (12,), (40, 3, 9, 9)]
 
 
+@pytest.fixture(scope="module")
+def shared_heads(tmp_path_factory):
+    """A policy whose query heads share key heads, as most published ones do."""
+    tokenizer = byte_level_tokenizer(("</s>",), eos_token="</s>")
+    return str(save_tiny_llama(tmp_path_factory.mktemp("shared_heads"), tokenizer))
+
+
 @pytest.mark.parametrize("budget", [70, 160, 1000])
 @pytest.mark.parametrize("autocast", [False, True])
-def test_scores_and_gradients_are_the_same_packed_or_not(tiny_policy, budget, autocast):
+@pytest.mark.parametrize("policy_fixture", ["tiny_policy", "shared_heads"])
+def test_scores_and_gradients_are_the_same_packed_or_not(request, policy_fixture, budget, autocast):
     ids, wanted, groups = make_sequences(SIZES)
     total = sum(int(marks.sum()) for marks in wanted)
     found = {}
     for packing in PACKINGS:
-        policy = load_policy(tiny_policy)
+        policy = load_policy(request.getfixturevalue(policy_fixture))
         assert use_packed_attention(policy)
         scorer = Scorer(policy, autocast=autocast)
         logprobs = [None] * len(ids)

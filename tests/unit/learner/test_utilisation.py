@@ -54,14 +54,18 @@ def test_pairs_are_those_below_the_diagonal_and_shared_ones_count_once():
 @pytest.mark.parametrize(
     ("name", "peak"),
     [
+        ("NVIDIA GH200 480GB", 989e12),
         ("NVIDIA H200", 989e12),
+        ("NVIDIA H200 NVL", 835e12),
         ("NVIDIA H100 80GB HBM3", 989e12),
         ("NVIDIA H100 PCIe", 756e12),
         ("NVIDIA H100 NVL", 835e12),
         ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA A100 80GB PCIe", 312e12),
         ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", None),
         ("NVIDIA A10G", 70e12),
         ("NVIDIA L40S", 362e12),
+        ("NVIDIA L4", 121e12),
         ("NVIDIA RTX A1000", None),
         ("Some Other Device", None),
     ],
