@@ -17,9 +17,11 @@ LOOP = (
     "tasks.heldout_count=8", "tasks.heldout_family_count=8", "tasks.edits_min=1",
     "tasks.edits_max=2", "rollout.group_size=4", "rollout.max_turns=4",
     "learner.groups_per_step=16", "learner.loss.no_signal=keep", "learner.loss.signal=advantage",
-    "learner.optimizer.learning_rate=1e-6", "learner.threads=2",
+    "learner.optimizer.learning_rate=1e-6",
 )  # fmt: skip
 STALENESS = {"synchronous": 0, "asynchronous": 2}
+THREADS = {"synchronous": 2, "asynchronous": 1}
+"""Of the learner: it has both cores for itself, or shares them with the sampler."""
 PHASES = {
     "waiting_for_trajectories": "timing/wait_for_batch",
     "learner_prepare": "timing/learner_prepare",
@@ -85,7 +87,7 @@ def run_loop(folder: Path, mode: str, *settings: str, steps: int, warm_up: int) 
     """Train for some steps in one of the modes of `STALENESS`; measure those after the warm-up."""
     run = redline(
         folder, "train", "--config", "demo", f"name={mode}", f"steps={steps}",
-        f"max_staleness={STALENESS[mode]}", *settings,
+        f"max_staleness={STALENESS[mode]}", f"learner.threads={THREADS[mode]}", *settings,
     )  # fmt: skip
     assert run.stderr is not None
     stamps, lines = [], []

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _loop import LOOP
+from _loop import LOOP, THREADS
 from _peer_episodes import PeerEpisodes
 
 from redline.actors.environment import prepare_environment
@@ -99,7 +99,7 @@ def main() -> int:
     """Train, measure, print."""
     options = _options()
     config = load_config("demo", ["name=peer", *LOOP])
-    set_up_process(options.packages, options.policy, config.learner.threads)
+    set_up_process(options.packages, options.policy, THREADS["synchronous"])
     with output_to_stderr():
         marks = train(options, config)
     print(json.dumps(figures_of(marks, options.warm_up)))

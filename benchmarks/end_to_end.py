@@ -5,8 +5,8 @@ Tasks are the demo's kind with one or two faults, episodes have at most 4 turns,
 a step 64 trajectories, all of which are trained on. The policy has the shape of the baseline's:
 0.84 M parameters, tuned here for a minute on demonstrations so that it writes commands, unless
 `--policy` names one. It is trained at so low a rate that its episodes stay as they are: a policy
-that learns to give up at once would count as fast. The learner has two threads: it is the slowest
-part, and takes what the sampler leaves of both cores.
+that learns to give up at once would count as fast. The synchronous learner has two threads, as it
+never runs beside the sampler; the asynchronous one has one, as in the demo.
 
 The baseline is TRL's GRPO. With `--peer FOLDER` it trains the same policy on the same tasks, after
 redline and for as many steps (`_peer_trl.py`); the folder holds trl, which redline does not depend
