@@ -5,6 +5,7 @@ Loaded by the fork server; standard library only.
 
 import os
 import resource
+import signal
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -76,6 +77,7 @@ def isolate(tier: Tier, control_fd: int) -> Isolation:
         _enter_namespaces(isolation, control_fd)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # of the pool, or of who stays behind
     remember_children()
     if tier in (Tier.NAMESPACES, Tier.LANDLOCK):
         _apply_landlock(isolation, needed=tier is Tier.LANDLOCK)

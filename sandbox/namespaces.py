@@ -52,7 +52,8 @@ def become_first_process(control_fd: int) -> int:
     """Go on as process 1 of the new process namespace; returns its pid as seen from outside.
 
     The process that called stays behind, waits and ends as the first one does; it never returns.
-    If it is killed the kernel kills the first process, and with it everything in the namespace.
+    If it is killed the kernel kills the first process, and with it everything in the namespace; it
+    is killed when the pool dies, even while the first process is stopped and sees no end of it.
     """
     pid_read, pid_write = os.pipe()
     pid = os.fork()
@@ -60,6 +61,8 @@ def become_first_process(control_fd: int) -> int:
         os.close(control_fd)
         os.write(pid_write, b"%d" % pid)
         os.close(pid_write)
+        # Only now: a change of user or of capabilities would undo it.
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)

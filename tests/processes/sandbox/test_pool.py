@@ -325,15 +325,17 @@ def test_a_server_is_replaced_after_its_share_of_executions():
     assert first != last
 
 
-def test_the_pools_own_death_ends_servers_and_children():
-    """A pool killed by SIGKILL cannot clean up: its servers see their socket close."""
+@pytest.mark.parametrize("tier", ["seccomp", "namespaces"])
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+def test_the_pools_own_death_ends_servers_and_children(stopped, tier):
+    """A pool killed by SIGKILL cannot clean up: its servers see their socket close, or die."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
 
         async def main():
-            async with SandboxPool(1) as pool:
+            async with SandboxPool(1, SandboxSettings(max_tier=tier)) as pool:
                 running = asyncio.create_task(pool.run(LONG_SLEEPER))
                 (server,) = server_pids(pool)
                 await until(lambda: psutil.Process(server).children())
@@ -348,6 +350,10 @@ def test_the_pools_own_death_ends_servers_and_children():
     server = psutil.Process(int(os.read(reader, 100)))
     os.close(reader)
     tree = [server, *server.children(recursive=True)]
+    if stopped:
+        for process in (server.parent(), *tree):
+            if process.pid != pid:
+                process.suspend()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     assert len(tree) == 2
