@@ -7,7 +7,7 @@ InfrastructureError, everything else that ends the work a WorkFailed naming the 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
@@ -185,14 +185,22 @@ class RayStore:
 
         Without this, one that hangs would be noticed by those alone whose groups it does not take.
         """
-        while True:
-            try:
-                await self._answer(self.handle.heartbeat.remote())
-            except WorkFailed as error:
-                return f"{error}; go on with --resume"
-            await asyncio.sleep(every)
+        return await silence(lambda: self._answer(self.handle.heartbeat.remote()), every)
 
     async def _answer(self, call: Awaitable[T]) -> T:
         """Await the store's answer; raises WorkFailed when it is lost or late."""
         what = "replay store (deadlines.store)"
         return await in_time(answer("replay store", call), self._seconds, what)
+
+
+async def silence(beat: Callable[[], Awaitable[object]], every: float) -> str:
+    """Wait until a heartbeat fails; returns how, and that the run can be resumed.
+
+    `beat` asks for one, which raises WorkFailed, `every` so many seconds.
+    """
+    while True:
+        try:
+            await beat()
+        except WorkFailed as error:
+            return f"{error}; go on with --resume"
+        await asyncio.sleep(every)

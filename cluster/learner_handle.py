@@ -6,6 +6,7 @@ keeps the others waiting, and who failed is told apart from who only waited.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ray.exceptions import RayTaskError
 from redline.cluster.config import DeadlineSettings
 from redline.cluster.deadlines import first_of, in_time, wait_in_time
 from redline.cluster.errors import UserError, WorkFailed
-from redline.cluster.handles import answer
+from redline.cluster.handles import answer, silence
 from redline.cluster.published import Channel, PublishedWeights
 from redline.learner.meeting import Meeting
 from redline.replay.records import StepResult, TrajectoryGroup
@@ -41,18 +42,16 @@ class RayLearner:
         A rank answers beside its work. One that waits for others within a step is alive: such a
         step has a deadline of its own.
         """
-        beats = (self._stopped(name, handle, every) for name, handle in self._handles.items())
+        beats = (
+            silence(partial(self._heartbeat, name, handle), every)
+            for name, handle in self._handles.items()
+        )
         return await first_of(*beats)
 
-    async def _stopped(self, name: str, handle: Any, every: float) -> str:
-        seconds = self._deadlines.heartbeat
-        while True:
-            beat = answer(name, handle.heartbeat.remote())
-            try:
-                await in_time(beat, seconds, f"heartbeat of {name} (deadlines.heartbeat)")
-            except WorkFailed as error:
-                return f"{error}; go on with --resume"
-            await asyncio.sleep(every)
+    async def _heartbeat(self, name: str, handle: Any) -> None:
+        beat = answer(name, handle.heartbeat.remote())
+        what = f"heartbeat of {name} (deadlines.heartbeat)"
+        await in_time(beat, self._deadlines.heartbeat, what)
 
     async def train_step(self, groups: Sequence[TrajectoryGroup]) -> StepResult:
         """One optimizer step."""
